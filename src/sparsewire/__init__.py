@@ -1,0 +1,52 @@
+"""Sparse neural networks in PyTorch: model → structure → training → analysis → execution → report.
+
+The public names, in the order of the flow. Each is loaded when it is first used, so `import sparsewire` costs little;
+`__init__.pyi` repeats the list for type checkers, and a test compares the two.
+"""
+
+import importlib
+from typing import Any
+
+__version__ = "0.1.0"
+
+# The room in which each public name lives; a name that stands for a whole module has itself as its only entry.
+_ROOMS: dict[str, tuple[str, ...]] = {
+    "structure.masks": ("Masks",),
+    "structure.select": ("prune",),
+    "structure.graphs": ("NetGraph",),
+    "structure.priors": ("lightning_paths",),
+    "models.initialize": ("lightning_",),
+    "training.optimizer": ("SparseOptimizer",),
+    "training.loop": ("fit", "evaluate"),
+    "analysis.paths": ("sparse_graph", "complete_paths", "complete_path_fraction", "dead_areas"),
+    "analysis.change": ("connection_changes", "type_correlation", "weight_correlation"),
+    "analysis.cost": ("cost_table",),
+    "execution.shrinking": ("shrink", "shrink_masks", "live_neurons"),
+    "errors": ("SparsewireError",),
+}
+_MODULES: dict[str, str] = {
+    "scores": "structure.scores",
+    "patterns": "structure.patterns",
+    "schedules": "structure.schedules",
+    "zoo": "models.zoo",
+    "initialize": "models.initialize",
+    "rules": "training.rules",
+    "draw": "analysis.draw",
+    "data": "data",
+}
+
+_HOMES = {name: room for room, names in _ROOMS.items() for name in names}
+
+__all__ = [*_HOMES, *_MODULES]
+
+
+def __getattr__(name: str) -> Any:
+    if name in _MODULES:
+        return importlib.import_module(f"sparsewire.{_MODULES[name]}")
+    if name in _HOMES:
+        return getattr(importlib.import_module(f"sparsewire.{_HOMES[name]}"), name)
+    raise AttributeError(f"module 'sparsewire' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted([*__all__, "__version__"])

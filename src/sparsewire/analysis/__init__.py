@@ -1,0 +1,1 @@
+"""What a structure is like: read-only."""

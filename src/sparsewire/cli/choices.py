@@ -1,0 +1,109 @@
+"""What an argument may be: names that are completed and corrected, fractions, paths that can be written."""
+
+import math
+import os
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+from click.shell_completion import CompletionItem
+
+from sparsewire.errors import FileError, RequestError, UnknownNameError
+
+if TYPE_CHECKING:
+    Word = click.ParamType[str]
+    Number = click.ParamType[float]
+else:  # before click 8.5 it takes no parameter
+    Word = Number = click.ParamType
+
+STORE = "sparsewire-runs"
+SCALES = ("smoke", "desk", "full")
+SCORES = ("magnitude", "random", "neuron_l1", "neuron_l2")
+SCOPES = ("blind", "uniform", "uniform_amount", "distributed", "erk")
+
+
+class OneOf(Word):
+    """One of a few names; another one is an error that offers the nearest."""
+
+    def __init__(self, kind: str, names: Callable[[], Iterable[str]]) -> None:
+        self.name = kind
+        self._names = names
+
+    def get_metavar(self, param: click.Parameter, ctx: click.Context | None = None) -> str | None:
+        """The names, or the kind for an argument."""
+        return None if isinstance(param, click.Argument) else "|".join(self._names())
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        """The name itself."""
+        if value not in list(self._names()):
+            raise UnknownNameError(self.name, value, self._names())
+        return str(value)
+
+    def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+        """The names that begin so."""
+        return [CompletionItem(name) for name in self._names() if name.startswith(incomplete)]
+
+
+class Runnable(Word):
+    """An experiment's name, or the path of a spec; which of them, and whether it exists, is seen when it is run."""
+
+    name = "NAME|SPEC.toml"
+
+    def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+        """The experiments and papers that begin so, and files."""
+        return [*_experiments(incomplete), CompletionItem(incomplete, type="file")]
+
+
+class ExperimentName(Word):
+    """An experiment's or a paper's name."""
+
+    name = "NAME"
+
+    def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+        """The experiments and papers that begin so."""
+        return _experiments(incomplete)
+
+
+def _experiments(incomplete: str) -> list[CompletionItem]:
+    from sparsewire.experiments import CATALOGUE
+
+    papers = {name.split(".")[0]: CompletionItem(name.split(".")[0]) for name in CATALOGUE}
+    known = papers | {name: CompletionItem(name, help=entry.title) for name, entry in CATALOGUE.items()}
+    return [item for name, item in known.items() if name.startswith(incomplete)]
+
+
+class Density(Number):
+    """A fraction from 0 to 1."""
+
+    name = "FRACTION"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        """The number."""
+        try:
+            number = float(value)
+        except ValueError:
+            number = math.nan
+        if not 0 <= number <= 1:
+            raise RequestError(
+                f"--density: found {value!r}, expected a fraction from 0 to 1, such as 0.1 to keep a tenth"
+            )
+        return number
+
+
+def writable(path: Path, option: str) -> Path:
+    """The path, where a file can be written there as far as can be seen; asked before hours of work are begun.
+
+    Raises:
+        FileError: it is a folder, lies below a file, or its folder cannot be written.
+    """
+    folder = path.parent
+    while not folder.exists() and folder != folder.parent:
+        folder = folder.parent
+    if path.is_dir():
+        raise FileError(f"{option}: {path} is a folder; name a file")
+    if not folder.is_dir():
+        raise FileError(f"{option}: cannot write {path}: {folder} is not a folder")
+    if not os.access(folder, os.W_OK | os.X_OK):
+        raise FileError(f"{option}: cannot write {path}: the folder {folder} may not be written by this user")
+    return path

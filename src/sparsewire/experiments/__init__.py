@@ -1,0 +1,172 @@
+"""The demo and the five papers: what can be run, and the report of what was run.
+
+This page imports neither torch nor the experiments, so that `sparsewire list` is quick; `find` loads what is asked for.
+"""
+
+import importlib
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, NamedTuple
+
+from sparsewire.errors import UnknownNameError
+
+if TYPE_CHECKING:
+    from sparsewire.lab.experiment import Experiment, Outcome, Scale
+    from sparsewire.lab.findings import Report, Section
+    from sparsewire.lab.spec import Spec
+    from sparsewire.lab.store import Store
+
+LIGHTNING = "Pircher, Haspel, Schlücker: Dense neural networks as sparse graphs and the lightning initialization"
+
+
+class Entry(NamedTuple):
+    """One experiment, as the catalogue lists it."""
+
+    module: str
+    title: str
+    source: str
+
+
+CATALOGUE = {
+    "demo": Entry(
+        "sparsewire.experiments.demo",
+        "Dense and sparse networks on handwritten digits, from data to report",
+        "sparsewire's own",
+    ),
+    "lightning.rebuild": Entry(
+        "sparsewire.experiments.lightning.rebuild",
+        "A child network rebuilt from its parent's sparse graph",
+        f"{LIGHTNING}, Tables 1 and 2",
+    ),
+    "lightning.path_curves": Entry(
+        "sparsewire.experiments.lightning.path_curves",
+        "How many edges it takes to connect inputs with outputs",
+        f"{LIGHTNING}, Figure 3",
+    ),
+    "lightning.path_training": Entry(
+        "sparsewire.experiments.lightning.path_training",
+        "Training moves the strongest edges onto complete paths",
+        f"{LIGHTNING}, Figure 4",
+    ),
+    "lightning.initializations": Entry(
+        "sparsewire.experiments.lightning.initializations",
+        "Lightning against the usual initialisations",
+        f"{LIGHTNING}, Figures 5 and 6",
+    ),
+    "lightning.robustness": Entry(
+        "sparsewire.experiments.lightning.robustness",
+        "Number and strength of lightnings, over network sizes",
+        f"{LIGHTNING}, Figure 7",
+    ),
+}
+
+
+def names(name: str | None = None) -> list[str]:
+    """The full names that `name` stands for: itself, everything under "paper.", or all for None.
+
+    Raises:
+        UnknownNameError: nothing bears the name.
+
+    Example:
+        >>> names("demo"), len(names("lightning"))
+        (['demo'], 5)
+    """
+    found = [full for full in CATALOGUE if name in (None, full, full.split(".")[0])]
+    if not found:
+        raise UnknownNameError("experiment", str(name), {*CATALOGUE, *(full.split(".")[0] for full in CATALOGUE)})
+    return found
+
+
+def find(name: str | None = None) -> "list[Experiment]":
+    """The experiments that `name` stands for, loaded.
+
+    Raises:
+        UnknownNameError: nothing bears the name.
+    """
+    return [importlib.import_module(CATALOGUE[full].module).EXPERIMENT for full in names(name)]
+
+
+def kinds() -> "dict[str, type[Spec]]":
+    """Which spec each experiment takes: what a store or a TOML file needs to be read."""
+    return {experiment.name: experiment.spec for experiment in find()}
+
+
+def report_of(name: str | None, store: "Store", what: "Scale | Sequence[Spec] | None" = None) -> "Report":
+    """What the store knows of one experiment, of one paper, or (None) of all, ready to be shown.
+
+    Args:
+        name: as `find` takes it.
+        store: an open store.
+        what: whose trials to show: those of a scale, or of these specs; None takes the largest scale of which the store
+            holds any, and where it holds none, all trials.
+
+    Raises:
+        UnknownNameError: nothing bears the name.
+    """
+    from sparsewire import __version__
+    from sparsewire.lab.findings import Note, Report, Section
+
+    sections: list[Section] = []
+    shown: list[Outcome] = []
+    for experiment in find(name):
+        stored = store.outcomes(experiment.name, {experiment.name: experiment.spec})
+        chosen, outcomes = _chosen(experiment, stored, what)
+        shown += outcomes
+        if outcomes:
+            sections.append(_section(experiment, chosen, outcomes))
+        elif name is not None:
+            text = f"Nothing has been run yet: sparsewire run {experiment.name}"
+            sections.append(Section(experiment.title, experiment.source, "", (Note(text),)))
+    if not sections:
+        sections.append(Section("Nothing yet", "", "", (Note("This store holds no finished trials: sparsewire list"),)))
+    return Report(
+        title=sections[0].title if len(sections) == 1 else "Results",
+        subtitle="sparsewire: sparse neural networks, from data to report",
+        facts=(
+            ("trials", f"{len(shown)}"),
+            ("training", f"{sum(outcome.seconds for outcome in shown):,.0f} s on one thread"),
+            *((label, ", ".join(_environments(shown, key))) for label, key in (("CPU", "cpu"), ("torch", "torch"))),
+            ("sparsewire", __version__),
+        ),
+        sections=tuple(sections),
+    )
+
+
+def _environments(outcomes: "Sequence[Outcome]", key: str) -> list[str]:
+    return sorted({outcome.environment.get(key, "not known") for outcome in outcomes}) or ["-"]
+
+
+def _chosen(
+    experiment: "Experiment", outcomes: "Sequence[Outcome]", what: "Scale | Sequence[Spec] | None"
+) -> "tuple[str, list[Outcome]]":
+    """What is shown, in a word, and its outcomes."""
+    from sparsewire.lab.spec import run_id
+
+    scales: tuple[Scale, ...] = ("full", "desk", "smoke")
+    choices: list[tuple[str, Sequence[Spec]]] = [(f"{scale} scale", experiment.specs(scale)) for scale in scales]
+    if isinstance(what, str):
+        choices = [(f"{what} scale", experiment.specs(what))]
+    elif what is not None:
+        choices = [("own spec", what)]
+    for word, specs in choices:
+        wanted = {run_id(spec) for spec in specs}
+        found = [outcome for outcome in outcomes if run_id(outcome.spec) in wanted]
+        if found:
+            return word, found
+    return "own specs", [] if what is not None else list(outcomes)
+
+
+def _section(experiment: "Experiment", word: str, outcomes: "Sequence[Outcome]") -> "Section":
+    """The findings of the trials that were done, and a note for each of the others."""
+    import dataclasses
+
+    from sparsewire.lab.findings import Note, Section
+
+    done = [outcome for outcome in outcomes if outcome.state == "done"]
+    section = experiment.findings(done) if done else Section(experiment.title, experiment.source, "", ())
+    lost = [
+        Note(f"Seed {outcome.seed} {outcome.state}: {outcome.reason}")
+        for outcome in outcomes
+        if outcome.state != "done"
+    ]
+    intro = f"{section.intro} {word.capitalize()}, {len(outcomes)} {'trial' if len(outcomes) == 1 else 'trials'}."
+    return dataclasses.replace(section, intro=intro.strip(), blocks=(*section.blocks, *lost))

@@ -1,0 +1,196 @@
+"""Paper 000, Figures 5 and 6: does a start with complete paths learn faster, and what becomes of the weights?"""
+
+from collections.abc import Sequence
+from statistics import fmean
+from typing import Final, Literal
+
+import numpy as np
+from pydantic import Field
+from torch import nn
+
+from sparsewire.analysis.paths import complete_path_fraction
+from sparsewire.experiments import CATALOGUE
+from sparsewire.experiments.lightning.path_curves import initialize_
+from sparsewire.experiments.lightning.setup import SOURCE, Source, load, network, places, train
+from sparsewire.lab.experiment import Experiment, Outcome, Scale, Trial
+from sparsewire.lab.findings import Claim, ClaimTable, Grid, Picture, Section
+from sparsewire.lab.spec import Spec
+from sparsewire.models.initialize import lightning_
+
+NAME: Final = "lightning.initializations"
+# The figure's legend is lost with its image. The text names the truncated normal and the lightning; the others are
+# those that the paper cites: LeCun, Glorot, He.
+Initialization = Literal["lightning", "truncated_normal", "glorot_uniform", "he_uniform", "lecun_uniform"]
+OTHERS: tuple[Initialization, ...] = ("truncated_normal", "glorot_uniform", "he_uniform", "lecun_uniform")
+QUANTILES = np.linspace(0, 1, 501)
+
+
+class InitializationSpec(Spec):
+    """One network from one start; "lightning" takes `lightnings` and `strength`."""
+
+    experiment: Literal["lightning.initializations"] = NAME
+    data: Source = "mnist"
+    hidden: tuple[int, ...] = (300, 100)
+    initialization: Initialization = "lightning"
+    lightnings: int = Field(default=1000, ge=1)
+    strength: float = Field(default=0.5, gt=0)
+    epochs: int = Field(default=30, ge=1)
+    rate: float = Field(default=0.05, gt=0)
+    edges: int = Field(default=10_000, ge=1)
+
+
+def specs(scale: Scale) -> Sequence[InitializationSpec]:
+    """The paper's own setup; at smoke scale two starts of a small network on digits."""
+    if scale == "smoke":
+        return [
+            InitializationSpec(
+                data=SOURCE[scale], hidden=(30, 20), initialization=name, epochs=2, lightnings=100, edges=200
+            )
+            for name in ("lightning", "glorot_uniform")
+        ]
+    return [InitializationSpec(initialization=name) for name in ("lightning", *OTHERS)]
+
+
+def run(spec: InitializationSpec, trial: Trial) -> None:
+    """Trains; records accuracy and path share after every epoch, keeps the final weights' distribution."""
+    model = network(spec.data, spec.hidden)
+    if spec.initialization == "lightning":
+        lightning_(model, spec.lightnings, spec.strength, generator=trial.generator("weights"))
+    else:
+        initialize_(model, spec.initialization, trial.generator("weights"))
+
+    def record(epoch: int) -> None:
+        trial.record("share", float(complete_path_fraction(model, [spec.edges])[0]), step=epoch)
+        trial.report(epoch / spec.epochs, f"{spec.initialization}, epoch {epoch}")
+
+    record(0)
+    train(model, load(spec.data), spec.epochs, trial, rate=spec.rate, on_epoch=lambda epoch, *_: record(epoch))
+    layers = [module for module in model if isinstance(module, nn.Linear)]
+    trial.keep(
+        "quantiles",
+        {
+            place: np.quantile(layer.weight.detach().abs().numpy(), QUANTILES).astype(np.float32)
+            for place, layer in zip(places(spec.hidden), layers, strict=False)
+        },
+    )
+
+
+def findings(outcomes: Sequence[Outcome]) -> Section:
+    """Figures 5 and 6 and what the text says of them."""
+    from sparsewire.analysis import draw
+
+    groups: dict[str, list[Outcome]] = {}
+    for outcome in outcomes:
+        groups.setdefault(outcome.spec.initialization, []).append(outcome)  # type: ignore[attr-defined]
+    errors = {_plain(name): [_errors(outcome) for outcome in group] for name, group in groups.items()}
+    figure = draw.curves(errors, x_label="epoch", y_label="test error, %", log_y=True)
+    blocks: list[ClaimTable | Grid | Picture] = [
+        Picture("Figure 5", "Mean over seeds; the band is their range.", draw.to_svg(figure)),
+        ClaimTable(
+            "What the text says of Figures 5 and 6",
+            _claims(groups),
+            "Relative: 1 − error of lightning / mean error of the others, seed by seed.",
+        ),
+        _distributions(groups),
+    ]
+    rows = tuple(
+        (
+            _plain(name),
+            fmean(_error(o, 0) for o in group),
+            fmean(_error(o, -1) for o in group),
+            fmean(o.series["share"][-1][1] for o in group),
+        )
+        for name, group in groups.items()
+    )
+    blocks.append(
+        Grid(
+            "By initialisation, mean over seeds",
+            ("initialisation", "error after epoch 1, %", "error at the end, %", "path share at the end"),
+            rows,
+        )
+    )
+    return Section(
+        CATALOGUE[NAME].title,
+        CATALOGUE[NAME].source,
+        "A thousand complete paths of strength 0.5 at the start, against random weights.",
+        tuple(blocks),
+    )
+
+
+def _claims(groups: dict[str, list[Outcome]]) -> tuple[Claim, ...]:
+    everyone = [outcome for group in groups.values() for outcome in group]
+    lightning = {outcome.seed: outcome for outcome in groups.get("lightning", [])}
+    gains: dict[int, tuple[float, ...]] = {}
+    for epoch in (0, -1):
+        others = {
+            seed: [_error(o, epoch) for o in everyone if o.seed == seed and o is not lightning[seed]]
+            for seed in lightning
+        }
+        gains[epoch] = tuple(
+            100 * (1 - _error(lightning[seed], epoch) / fmean(rest)) for seed, rest in others.items() if rest
+        )
+    worst = max((fmean(_error(o, 0) for o in group) for group in groups.values()), default=float("nan"))
+    shares = tuple(min(value for _, value in outcome.series["share"]) for outcome in lightning.values())
+    paper = everyone[0].spec.data == "mnist"  # type: ignore[attr-defined]
+
+    def published(value: float) -> float | None:
+        return value if paper else None
+
+    return (
+        Claim(
+            "accuracy after epoch 1, the worst start", published(90.0), (100 - worst,), 0.0, unit="%", kind="at_least"
+        ),
+        Claim(
+            "error after epoch 1, lightning below the others' mean", published(32.0), gains[0], 7.0, unit="%", digits=1
+        ),
+        Claim(
+            "error after the last epoch, lightning below the others' mean",
+            published(13.0),
+            gains[-1],
+            7.0,
+            unit="%",
+            digits=1,
+        ),
+        Claim(
+            "lightning: smallest path share of its strongest edges, any epoch", published(1.0), shares, 0.01, digits=3
+        ),
+    )
+
+
+def _distributions(groups: dict[str, list[Outcome]]) -> Picture:
+    """Figure 6 from the first seed's weights, as in the paper."""
+    from sparsewire.analysis import draw
+
+    quantiles = {_plain(name): group[0].arrays("quantiles") for name, group in groups.items()}
+    layers = next(iter(quantiles.values()))
+    by_layer = {place: {name: (of[place], QUANTILES) for name, of in quantiles.items()} for place in layers}
+    figure = draw.distributions(by_layer, x_label="|weight|")
+    return Picture(
+        "Figure 6",
+        "Cumulative distribution of the weights' magnitudes after training, layer by layer.",
+        draw.to_svg(figure),
+    )
+
+
+def _errors(outcome: Outcome) -> tuple[list[int], list[float]]:
+    return [step for step, _ in outcome.series["accuracy"]], [100 - value for _, value in outcome.series["accuracy"]]
+
+
+def _error(outcome: Outcome, epoch: int) -> float:
+    return 100 - outcome.series["accuracy"][epoch][1]
+
+
+def _plain(name: str) -> str:
+    return name.replace("_", " ")
+
+
+EXPERIMENT = Experiment(
+    name=NAME,
+    title=CATALOGUE[NAME].title,
+    source=CATALOGUE[NAME].source,
+    spec=InitializationSpec,
+    specs=specs,
+    seeds={"smoke": 1, "desk": 3, "full": 5},
+    trial=run,
+    findings=findings,
+)

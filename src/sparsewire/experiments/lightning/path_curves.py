@@ -1,0 +1,151 @@
+"""Paper 000, Figure 3: of the k strongest edges of an untrained network, how many lie on complete paths?"""
+
+from collections.abc import Sequence
+from typing import Final, Literal
+
+import numpy as np
+import torch
+from pydantic import Field
+
+from sparsewire.analysis.paths import complete_path_fraction
+from sparsewire.experiments import CATALOGUE
+from sparsewire.experiments.lightning.setup import SOURCE, Source, network
+from sparsewire.lab.experiment import Experiment, Outcome, Scale, Trial
+from sparsewire.lab.findings import Claim, ClaimTable, Grid, Picture, Section
+from sparsewire.lab.spec import Spec
+from sparsewire.models import initialize
+
+NAME: Final = "lightning.path_curves"
+Initialization = Literal[
+    "glorot_uniform", "he_uniform", "lecun_uniform", "glorot_normal", "he_normal", "lecun_normal", "truncated_normal"
+]
+SCALED_UNIFORM: tuple[Initialization, ...] = ("glorot_uniform", "he_uniform", "lecun_uniform")
+ALL: tuple[Initialization, ...] = (*SCALED_UNIFORM, "glorot_normal", "he_normal", "lecun_normal", "truncated_normal")
+EDGES = 266_200  # of a LeNet-300-100
+
+
+class PathCurveSpec(Spec):
+    """The whole curve, every k, averaged over draws of one initialisation."""
+
+    experiment: Literal["lightning.path_curves"] = NAME
+    data: Source = "mnist"
+    hidden: tuple[int, ...] = (300, 100)
+    initialization: Initialization = "glorot_uniform"
+    draws: int = Field(default=250, ge=2)
+
+
+def specs(scale: Scale) -> Sequence[PathCurveSpec]:
+    """250 draws of each initialisation, as in the paper; at smoke scale a few of two, on a small network."""
+    if scale == "smoke":
+        return [
+            PathCurveSpec(data=SOURCE[scale], hidden=(30, 20), initialization=name, draws=5)
+            for name in ("glorot_uniform", "glorot_normal")
+        ]
+    return [PathCurveSpec(initialization=name) for name in ALL]
+
+
+def initialize_(model: torch.nn.Module, name: Initialization, generator: torch.Generator) -> torch.nn.Module:
+    """The initialisation by its name; the truncated normal has the paper's standard deviation of 0.1."""
+    if name == "truncated_normal":
+        return initialize.truncated_normal_(model, 0.1, generator=generator)
+    draw: torch.nn.Module = getattr(initialize, f"{name}_")(model, generator=generator)
+    return draw
+
+
+def run(spec: PathCurveSpec, trial: Trial) -> None:
+    """Keeps the mean and the standard deviation of the curve over the draws, for every k."""
+    model, generator = network(spec.data, spec.hidden), trial.generator("weights")
+    edges = sum(weight.numel() for name, weight in model.named_parameters() if name.endswith("weight"))
+    counts = np.arange(1, edges + 1)
+    total, squares = np.zeros(edges), np.zeros(edges)
+    for draw in range(spec.draws):
+        curve = complete_path_fraction(initialize_(model, spec.initialization, generator), counts)
+        total += curve
+        squares += curve**2
+        trial.report((draw + 1) / spec.draws, spec.initialization)
+    mean = total / spec.draws
+    spread = np.sqrt(np.maximum(squares / spec.draws - mean**2, 0) * spec.draws / (spec.draws - 1))
+    trial.keep("curve", {"mean": mean.astype(np.float32), "std": spread.astype(np.float32)})
+    # Where the mean leaves 0.01 for good, and where it reaches 0.99.
+    first, last = int(np.argmax(mean >= 0.01)) + 1, int(np.argmax(mean >= 0.99)) + 1
+    trial.record("first", first)
+    trial.record("last", last)
+    trial.record("width", 100 * (last - first) / edges)
+    for count in (1_000, 10_000, 11_500, 12_000, 13_000, 14_000):
+        if count <= edges:
+            trial.record(f"share at {count}", float(mean[count - 1]))
+
+
+def findings(outcomes: Sequence[Outcome]) -> Section:
+    """Figure 3, and the two statements that the text makes of it."""
+    from sparsewire.analysis import draw
+
+    by_name = {outcome.spec.initialization: outcome for outcome in outcomes}  # type: ignore[attr-defined]
+    curves = {}
+    for name, outcome in by_name.items():
+        mean = outcome.arrays("curve")["mean"]
+        shown = np.unique(np.geomspace(len(mean) / 300, len(mean), 400).astype(int))
+        curves[name.replace("_", " ")] = [(shown, mean[shown - 1])]
+    figure = draw.curves(curves, x_label="strongest edges", y_label="share on complete paths", log_x=True)
+    blocks: list[ClaimTable | Grid | Picture] = [
+        Picture(
+            "Figure 3",
+            "Share of the k strongest edges that lie on a complete path from an input to an output; mean over draws.",
+            draw.to_svg(figure),
+        )
+    ]
+    uniform = [name for name in SCALED_UNIFORM if name in by_name and by_name[name].spec.data == "mnist"]  # type: ignore[attr-defined]
+    claims = [
+        *(
+            Claim(
+                f"share at 10,000 edges, {_plain(name)}", 0.0, _values(by_name, name, "share at 10000"), 0.01, digits=3
+            )
+            for name in uniform
+        ),
+        *(
+            Claim(f"width of the step, {_plain(name)}", 0.75, _values(by_name, name, "width"), 0.25, unit="%")
+            for name in uniform
+        ),
+    ]
+    if claims:
+        note = (
+            "Width: from the k with a share of 1 % to that with 99 %, in percent of all edges. The paper's sharp step "
+            "is a property of uniform initialisations that are scaled by layer: it is where the bound of the first "
+            "layer is crossed. Normal ones rise slowly, as the table below shows."
+        )
+        blocks.append(ClaimTable("What the text says of Figure 3", tuple(claims), note))
+    counts = sorted(
+        {int(metric.split()[-1]) for outcome in outcomes for metric in outcome.metrics if metric.startswith("share at")}
+    )
+    rows = [
+        (_plain(name), *(outcome.metrics.get(f"share at {count}") for count in counts), outcome.metrics["width"])
+        for name, outcome in by_name.items()
+    ]
+    columns = ("initialisation", *(f"k = {count:,}" for count in counts), "width, %")
+    blocks.append(Grid("Share on complete paths", columns, tuple(rows)))
+    return Section(
+        CATALOGUE[NAME].title,
+        CATALOGUE[NAME].source,
+        "An untrained network's strongest edges, taken alone, connect nothing; then, over a short stretch, everything.",
+        tuple(blocks),
+    )
+
+
+def _plain(name: str) -> str:
+    return name.replace("_", " ")
+
+
+def _values(by_name: dict[Initialization, Outcome], name: Initialization, metric: str) -> tuple[float, ...]:
+    return (by_name[name].metrics[metric],)
+
+
+EXPERIMENT = Experiment(
+    name=NAME,
+    title=CATALOGUE[NAME].title,
+    source=CATALOGUE[NAME].source,
+    spec=PathCurveSpec,
+    specs=specs,
+    seeds={"smoke": 1, "desk": 1, "full": 1},
+    trial=run,
+    findings=findings,
+)

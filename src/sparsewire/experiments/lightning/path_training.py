@@ -1,0 +1,92 @@
+"""Paper 000, Figure 4: while a network learns, its strongest edges come to lie on complete paths."""
+
+from collections.abc import Sequence
+from typing import Final, Literal
+
+from pydantic import Field
+
+from sparsewire.analysis.paths import complete_path_fraction
+from sparsewire.experiments import CATALOGUE
+from sparsewire.experiments.lightning.setup import SOURCE, Source, glorot, load, network, train
+from sparsewire.lab.experiment import Experiment, Outcome, Scale, Trial
+from sparsewire.lab.findings import Claim, ClaimTable, Picture, Section
+from sparsewire.lab.spec import Spec
+
+NAME: Final = "lightning.path_training"
+
+
+class PathTrainingSpec(Spec):
+    """One network from a Glorot-uniform start; the share on complete paths at the start and after every epoch."""
+
+    experiment: Literal["lightning.path_training"] = NAME
+    data: Source = "mnist"
+    hidden: tuple[int, ...] = (300, 100)
+    epochs: int = Field(default=30, ge=1)
+    rate: float = Field(default=0.05, gt=0)
+    edges: tuple[int, ...] = (1_000, 10_000)
+
+
+def specs(scale: Scale) -> Sequence[PathTrainingSpec]:
+    """The paper's own setup; at smoke scale a small network on digits."""
+    if scale == "smoke":
+        return [PathTrainingSpec(data=SOURCE[scale], hidden=(30, 20), epochs=3, edges=(50, 200))]
+    return [PathTrainingSpec()]
+
+
+def run(spec: PathTrainingSpec, trial: Trial) -> None:
+    """Trains one network and records both shares beside the accuracy."""
+    model = glorot(network(spec.data, spec.hidden), trial)
+
+    def record(epoch: int) -> None:
+        for edges, share in zip(spec.edges, complete_path_fraction(model, spec.edges), strict=True):
+            trial.record(f"share at {edges}", float(share), step=epoch)
+        trial.report(epoch / spec.epochs, f"epoch {epoch}")
+
+    record(0)
+    train(model, load(spec.data), spec.epochs, trial, rate=spec.rate, on_epoch=lambda epoch, *_: record(epoch))
+
+
+def findings(outcomes: Sequence[Outcome]) -> Section:
+    """Figure 4, one picture for each number of edges, and whether the share rises as the paper says."""
+    from sparsewire.analysis import draw
+
+    spec: PathTrainingSpec = outcomes[0].spec  # type: ignore[assignment]
+    pictures, claims = [], []
+    for edges in spec.edges:
+        runs = []
+        for outcome in outcomes:
+            shares, accuracies = dict(outcome.series[f"share at {edges}"]), dict(outcome.series["accuracy"])
+            epochs = sorted(accuracies)
+            runs.append(([shares[epoch] for epoch in epochs], [accuracies[epoch] for epoch in epochs], epochs))
+        figure = draw.relation(
+            runs, x_label=f"share of the {edges:,} strongest edges on complete paths", y_label="test accuracy, %"
+        )
+        pictures.append(
+            Picture(f"Figure 4: {edges:,} edges", "A point an epoch, a marker a seed.", draw.to_svg(figure))
+        )
+        rises = tuple(
+            outcome.series[f"share at {edges}"][-1][1] - outcome.series[f"share at {edges}"][0][1]
+            for outcome in outcomes
+        )
+        claims.append(
+            Claim(f"rise from the start to the last epoch, {edges:,} edges", 0.0, rises, 0.0, digits=3, kind="at_least")
+        )
+    note = "The paper says that the share rises and names no number, so that the claim is: by more than nothing."
+    return Section(
+        CATALOGUE[NAME].title,
+        CATALOGUE[NAME].source,
+        "Nobody tells the optimizer about paths, and yet it lays the strongest edges along them.",
+        (*pictures, ClaimTable("Does the share rise?", tuple(claims), note)),
+    )
+
+
+EXPERIMENT = Experiment(
+    name=NAME,
+    title=CATALOGUE[NAME].title,
+    source=CATALOGUE[NAME].source,
+    spec=PathTrainingSpec,
+    specs=specs,
+    seeds={"smoke": 2, "desk": 5, "full": 5},
+    trial=run,
+    findings=findings,
+)

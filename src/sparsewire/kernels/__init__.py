@@ -1,0 +1,1 @@
+"""The ground floor: operations as plain functions on tensors and arrays; it knows nothing of models."""

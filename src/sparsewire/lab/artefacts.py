@@ -1,0 +1,165 @@
+"""Artefacts: arrays that a trial keeps, as safetensors files that nobody finds half written or changed."""
+
+import contextlib
+import hashlib
+import os
+import re
+import shutil
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+
+from sparsewire.errors import RequestError, StoreError
+from sparsewire.files import write_aside
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+WORKING = ".working"
+_MARKER = ".publishing"
+_MARKED = re.compile(r"([0-9a-f]{16})-(-?[0-9]{1,19})\.publishing")
+
+
+class Artefact(NamedTuple):
+    """A file of arrays: where it is, and the SHA-256 of its bytes."""
+
+    path: Path
+    sha256: str
+
+
+def write_arrays(path: Path, arrays: "Mapping[str, np.ndarray[Any, Any] | Tensor]") -> Artefact:
+    """Writes a safetensors file, flushed to the disk.
+
+    Raises:
+        RequestError: an array is sparse, of objects or of texts.
+        StoreError: the disk is full or cannot be written.
+
+    Example:
+        >>> import tempfile
+        >>> artefact = write_arrays(Path(tempfile.mkdtemp()) / "a.safetensors", {"x": np.arange(3)})
+        >>> read_arrays(artefact)
+        {'x': array([0, 1, 2])}
+    """
+    from safetensors.numpy import save
+
+    content = save({name: _array(name, array) for name, array in arrays.items()})
+
+    def write(aside: Path) -> None:
+        aside.write_bytes(content)
+
+    write_aside(path, write, StoreError)
+    return Artefact(path, hashlib.sha256(content).hexdigest())
+
+
+def _array(name: str, array: "np.ndarray[Any, Any] | Tensor") -> np.ndarray[Any, Any]:
+    from torch import Tensor, bfloat16, strided
+
+    if isinstance(array, Tensor):
+        if array.layout != strided:
+            raise RequestError(f"keep: array {name!r} is a sparse tensor; keep its values and indices")
+        array = array.detach().cpu()
+        array = (array.float() if array.dtype == bfloat16 else array).numpy()
+    plain = np.asarray(array, order="C")  # not ascontiguousarray, which makes a scalar a vector
+    if plain.dtype.kind not in "biuf" or plain.dtype.itemsize > 8:
+        raise RequestError(f"keep: array {name!r} is of {plain.dtype}; expected truth values, integers or floats")
+    return plain.astype(plain.dtype.newbyteorder("<"), copy=False)
+
+
+def read_arrays(artefact: Artefact) -> dict[str, np.ndarray[Any, Any]]:
+    """The arrays of an artefact, if its bytes are still those that were written.
+
+    Raises:
+        StoreError: the file is missing, cannot be read or has changed.
+    """
+    from safetensors import SafetensorError
+    from safetensors.numpy import load
+
+    try:
+        content = artefact.path.read_bytes()
+    except OSError as cause:
+        raise StoreError(f"cannot read the artefact {artefact.path}: {cause.strerror or cause}") from cause
+    if hashlib.sha256(content).hexdigest() != artefact.sha256:
+        raise StoreError(f"the artefact {artefact.path} is not what was kept there: its SHA-256 has changed")
+    try:
+        return dict(load(content))
+    except (SafetensorError, ValueError, KeyError) as cause:
+        raise StoreError(f"the artefact {artefact.path} is no safetensors file: {cause}") from cause
+
+
+@contextlib.contextmanager
+def working_folder(root: Path, run: str, seed: int) -> Iterator[Path]:
+    """An empty folder for the trial under way; what is still there when it ends is removed."""
+    folder = root / WORKING / f"{run}-{seed}"
+    _remove(folder)
+    try:
+        yield folder
+    finally:
+        _remove(folder)
+
+
+def publish(root: Path, run: str, seed: int) -> None:
+    """Moves a trial's working folder to where its artefacts belong, in one step that survives a loss of power.
+
+    A marker tells the next start that the move has begun; `settle` takes it away when the trial has its row. (It is not
+    flushed: should a loss of power take it, a folder stays behind that nobody reads.)
+
+    Raises:
+        StoreError: the folder cannot be written.
+    """
+    home = root / run / str(seed)
+    try:
+        if not home.parent.is_dir():
+            home.parent.mkdir(parents=True)
+            _flush(root)
+        (root / WORKING / f"{run}-{seed}{_MARKER}").touch()
+        _remove(home)  # only a trial that has no row can have left it
+        (root / WORKING / f"{run}-{seed}").rename(home)
+        _flush(home.parent)
+    except OSError as cause:
+        raise StoreError(f"cannot write {home}: {cause.strerror or cause}; nothing was changed") from cause
+
+
+def settle(root: Path, run: str, seed: int) -> None:
+    """Says that a trial's artefacts are there to stay."""
+    (root / WORKING / f"{run}-{seed}{_MARKER}").unlink(missing_ok=True)
+
+
+def sweep(root: Path, is_kept: Callable[[str, int], bool]) -> None:
+    """Removes the artefacts of trials that were killed before they got their row.
+
+    Only what was under way is looked at: that a trial is missing from a damaged store must not cost its artefacts.
+
+    Args:
+        root: the folder of artefacts.
+        is_kept: (run id, seed) → whether the store knows the trial.
+    """
+    for entry in sorted((root / WORKING).glob("*")):
+        if entry.is_dir() and not entry.is_symlink() and _is_ours(entry):
+            _remove(entry)
+        elif (found := _MARKED.fullmatch(entry.name)) and entry.is_file():
+            if not is_kept(found[1], int(found[2])) and _is_ours(root / found[1] / found[2]):
+                _remove(root / found[1] / found[2])
+            entry.unlink()
+
+
+def _is_ours(folder: Path) -> bool:
+    """Whether a folder holds nothing but artefacts and their unfinished files."""
+    return not folder.is_symlink() and all(
+        entry.is_file() and not entry.is_symlink() and entry.suffix in {".safetensors", ".part"}
+        for entry in folder.glob("*")
+    )
+
+
+def _remove(folder: Path) -> None:
+    # what cannot be removed is no trial's, and the next start tries again
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+def _flush(folder: Path) -> None:
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

@@ -1,0 +1,52 @@
+"""A claim as a small picture: where ours lies beside the published number and what the tolerance allows."""
+
+import math
+
+from sparsewire.lab.findings import Claim
+
+WIDTH, HEIGHT = 92.0, 18.0
+_REACH = 2.2  # tolerances to each side
+_EDGE = 5.0
+
+
+def deviation_svg(claim: Claim) -> str:
+    """An inline SVG: a band for the tolerance, a line for the published number, a dot a seed, one for the mean.
+
+    A mean that lies further away than about two tolerances stands at the edge as an arrowhead. Colours come from the
+    page's style sheet. The text is empty where there are no numbers to compare.
+
+    Example:
+        >>> deviation_svg(Claim("a", None, (1.0,)))
+        ''
+        >>> deviation_svg(Claim("a", 1.0, (1.1,), tolerance=0.2)).count("<circle")
+        1
+    """
+    if claim.difference is None or claim.published is None:
+        return ""
+    offsets = [value - claim.published for value in claim.ours]
+    if not all(map(math.isfinite, offsets)):
+        return ""
+    reach = _REACH * claim.allowed or 1.25 * max(map(abs, offsets)) or 1.0
+    middle = HEIGHT / 2
+    parts = [_band(claim, reach), f'<path class="published" d="M{_x(0.0, reach):.1f} 2V{HEIGHT - 2:.1f}"/>']
+    if len(offsets) > 1:
+        near = [offset for offset in offsets if abs(offset) <= reach]
+        parts += [f'<circle class="seed" cx="{_x(offset, reach):.1f}" cy="{middle}" r="1.9"/>' for offset in near]
+    if abs(claim.difference) <= reach:
+        x = _x(claim.difference, reach)
+        parts.append(f'<circle class="mean" cx="{x:.1f}" cy="{middle}" r="3.4"/>')
+    else:
+        tip, back = (WIDTH - 1, WIDTH - 8) if claim.difference > 0 else (1.0, 8.0)
+        parts.append(f'<path class="mean" d="M{tip:.1f} {middle}L{back:.1f} {middle - 4}V{middle + 4}Z"/>')
+    size = f'viewBox="0 0 {WIDTH:g} {HEIGHT:g}" width="{WIDTH:g}" height="{HEIGHT:g}"'
+    return f'<svg class="deviation" {size} aria-hidden="true" focusable="false">{"".join(parts)}</svg>'
+
+
+def _band(claim: Claim, reach: float) -> str:
+    left = 0.0 if claim.kind == "at_most" else _x(-claim.allowed, reach)
+    right = WIDTH if claim.kind == "at_least" else _x(claim.allowed, reach)
+    return f'<rect class="band" x="{left:.1f}" y="3" width="{max(right - left, 0):.1f}" height="{HEIGHT - 6:g}"/>'
+
+
+def _x(offset: float, reach: float) -> float:
+    return WIDTH / 2 + (WIDTH / 2 - _EDGE) * offset / reach

@@ -1,0 +1,1 @@
+"""What is connected: values and pure functions."""

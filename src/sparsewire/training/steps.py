@@ -1,0 +1,159 @@
+"""One training step, on each of the routes that `training.fused` chooses from."""
+
+import math
+from collections.abc import Callable
+from typing import Any, TypeAlias
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import cross_entropy
+from torch.nn.utils import clip_grad_norm_
+from torch.optim import Optimizer
+
+from sparsewire.errors import RequestError
+from sparsewire.kernels.chain_step import ChainStep, bits
+from sparsewire.training.fused import Chain, Choice, Loss
+from sparsewire.training.optimizer import SparseOptimizer
+
+# A batch's (inputs, labels) → its mean loss before the step. Where that is not finite the weights were not changed.
+Step: TypeAlias = Callable[[Any, Any], float]
+
+
+def step_of(
+    choice: Choice, model: nn.Module, optimizer: Optimizer, loss: Loss | None = None, clip_norm: float | None = None
+) -> Step:
+    """The function that takes a step on the chosen route, at the present learning rates and masks.
+
+    A batch that the whole-network step cannot take (another dtype, labels that are not classes) goes
+    through autograd.
+
+    Args:
+        choice: what `choose` answered for the same arguments.
+        model: trained in place.
+        optimizer: over the model's parameters.
+        loss: (outputs, labels) → scalar; None: cross-entropy.
+        clip_norm: the largest norm of all gradients together, or None.
+
+    Example:
+        >>> from sparsewire.training.fused import choose
+        >>> model = nn.Sequential(nn.Linear(2, 2))
+        >>> _ = model.load_state_dict({"0.weight": torch.zeros(2, 2), "0.bias": torch.zeros(2)})
+        >>> sgd = torch.optim.SGD(model.parameters(), lr=1.0)
+        >>> step = step_of(choose(model, sgd), model, sgd)
+        >>> step(torch.tensor([[1.0, 0.0]]), torch.tensor([1])), model[0].bias.tolist()  # log 2
+        (0.693147..., [-0.5, 0.5])
+    """
+    slow = _autograd_step(model, optimizer, loss or cross_entropy, clip_norm)
+    if choice.chain is None:
+        return slow
+    fast = _gradient_step(choice.chain, optimizer, clip_norm)
+    if choice.route == "update":
+        fast = _update_step(choice.chain, optimizer, fast)
+    weight, flattens = choice.chain.linears[0].weight, choice.chain.flattens
+
+    def step(inputs: Any, labels: Any) -> float:
+        if _fits(inputs, labels, weight.dtype, flattens):
+            return fast(inputs.flatten(1) if flattens else inputs, labels)
+        return slow(inputs, labels)
+
+    return step
+
+
+def _autograd_step(model: nn.Module, optimizer: Optimizer, loss: Loss, clip_norm: float | None) -> Step:
+    def step(inputs: Any, labels: Any) -> float:
+        optimizer.zero_grad()
+        value = loss(model(inputs), labels)
+        if not isinstance(value, Tensor) or value.numel() != 1:
+            found = f"shape {tuple(value.shape)}" if isinstance(value, Tensor) else type(value).__name__
+            raise RequestError(f"loss: found a value of {found}, expected a tensor with one number, the batch's mean")
+        number = value.item()
+        if math.isfinite(number):
+            value.backward()  # type: ignore[no-untyped-call]
+            if clip_norm is not None:
+                clip_grad_norm_(model.parameters(), clip_norm)
+            optimizer.step()
+        return number
+
+    return step
+
+
+def _gradient_step(chain: Chain, optimizer: Optimizer, clip_norm: float | None) -> Step:
+    """The gradients come from the whole-network step and go into `.grad`; the optimizer does the rest."""
+    parameters = [parameter for parameter in chain.parameters if parameter.requires_grad]
+    buffers: dict[Tensor, Tensor] = {parameter: torch.empty_like(parameter.detach()) for parameter in parameters}
+    into = [
+        (buffers.get(layer.weight), None if layer.bias is None else buffers.get(layer.bias)) for layer in chain.linears
+    ]
+    kernel = _kernel(chain)
+
+    def step(inputs: Tensor, labels: Tensor) -> float:
+        loss = kernel(len(labels)).gradients(inputs, labels, into)
+        if math.isfinite(loss):
+            for parameter, buffer in buffers.items():
+                parameter.grad = buffer
+            if clip_norm is not None:
+                clip_grad_norm_(parameters, clip_norm)
+            optimizer.step()
+        return loss
+
+    return step
+
+
+def _update_step(chain: Chain, optimizer: Optimizer, first: Step) -> Step:
+    """Plain gradient descent within the whole-network step.
+
+    The first step goes the way of `first`, so that a learning rate scheduler sees that the optimizer was used.
+    """
+    sparse = optimizer if isinstance(optimizer, SparseOptimizer) else None
+    masks = {} if sparse is None else {id(sparse._weights[name]): mask for name, mask in sparse.masks.items()}
+    lr = {id(weight): float(group["lr"]) for group in optimizer.param_groups for weight in group["params"]}
+
+    def rate(weight: Tensor | None) -> float:
+        return lr.get(id(weight), 0.0) if weight is not None and weight.requires_grad else 0.0
+
+    rates = [(rate(layer.weight), rate(layer.bias)) for layer in chain.linears]
+    weights = [layer.weight for layer in chain.linears]
+    kept = [bits(masks[id(weight)], weight.dtype) if id(weight) in masks else None for weight in weights]
+    kernel = _kernel(chain)
+    started = False
+
+    def step(inputs: Tensor, labels: Tensor) -> float:
+        nonlocal started
+        if not started:
+            started = True
+            loss = first(inputs, labels)
+            optimizer.zero_grad()  # no later step would renew them
+            return loss
+        loss = kernel(len(labels)).descend(inputs, labels, rates, kept)
+        if sparse is not None and math.isfinite(loss):
+            sparse._steps += 1
+        return loss
+
+    return step
+
+
+def _kernel(chain: Chain) -> Callable[[int], ChainStep]:
+    """A function of a number of rows: a ChainStep for as many, the same one until a batch is larger than all before."""
+    weights = [layer.weight for layer in chain.linears]
+    biases = [layer.bias for layer in chain.linears]
+    present: list[ChainStep] = []
+
+    def kernel(rows: int) -> ChainStep:
+        if not present or present[0].batch < rows:
+            present[:] = [ChainStep(weights, biases, chain.activations, rows)]
+        return present[0]
+
+    return kernel
+
+
+def _fits(inputs: Any, labels: Any, dtype: torch.dtype, flattens: bool) -> bool:
+    return (
+        isinstance(inputs, Tensor)
+        and isinstance(labels, Tensor)
+        and inputs.dtype == dtype
+        and labels.dtype == torch.int64
+        and inputs.is_cpu
+        and labels.is_cpu
+        and (inputs.dim() == 2 or (flattens and inputs.dim() > 2))
+        and labels.dim() == 1
+    )
