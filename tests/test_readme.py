@@ -1,0 +1,19 @@
+"""The README's Python is run, so that what newcomers copy works."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+README = Path(__file__).parent.parent / "README.md"
+
+
+def test_the_python_of_the_readme_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    blocks = re.findall(r"```python\n(.*?)```", README.read_text(), re.S)
+    assert len(blocks) == 2
+    names: dict[str, object] = {}
+    for block in blocks:
+        exec(compile(block, "README.md", "exec"), names)
+    assert (tmp_path / "network.png").stat().st_size > 0
+    assert names["masks"].count == 1190  # type: ignore[attr-defined]  # a tenth of 64·100 + 100·50 + 50·10
