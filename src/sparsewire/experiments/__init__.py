@@ -142,17 +142,24 @@ def _chosen(
     from sparsewire.lab.spec import run_id
 
     scales: tuple[Scale, ...] = ("full", "desk", "smoke")
-    choices: list[tuple[str, Sequence[Spec]]] = [(f"{scale} scale", experiment.specs(scale)) for scale in scales]
-    if isinstance(what, str):
-        choices = [(f"{what} scale", experiment.specs(what))]
-    elif what is not None:
-        choices = [("own spec", what)]
-    for word, specs in choices:
+    choices: list[tuple[str, Sequence[Spec], int]] = [
+        (f"{scale} scale", experiment.specs(scale), experiment.seeds[scale])
+        for scale in scales
+        if what in (None, scale)
+    ]
+    if what is not None and not isinstance(what, str):
+        choices = [("own spec", what, 1)]
+    best: tuple[str, list[Outcome]] = ("own specs", [] if what is not None else list(outcomes))
+    found_before = 0
+    for word, specs, seeds in choices:
         wanted = {run_id(spec) for spec in specs}
         found = [outcome for outcome in outcomes if run_id(outcome.spec) in wanted]
-        if found:
+        if len(found) >= len(specs) * seeds:
             return word, found
-    return "own specs", [] if what is not None else list(outcomes)
+        # Two scales may share their specs and differ in the number of seeds: then the smaller one's word is right.
+        if found and len(found) >= found_before:
+            best, found_before = (word, found), len(found)
+    return best
 
 
 def _section(experiment: "Experiment", word: str, outcomes: "Sequence[Outcome]") -> "Section":

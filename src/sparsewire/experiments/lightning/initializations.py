@@ -22,6 +22,10 @@ NAME: Final = "lightning.initializations"
 # those that the paper cites: LeCun, Glorot, He.
 Initialization = Literal["lightning", "truncated_normal", "glorot_uniform", "he_uniform", "lecun_uniform"]
 OTHERS: tuple[Initialization, ...] = ("truncated_normal", "glorot_uniform", "he_uniform", "lecun_uniform")
+ABOUT = (
+    "Below the others' mean: 1 - error of lightning / mean error of the others, seed by seed. Path share: of 10,000 "
+    "strongest edges, the smallest after any epoch."
+)
 QUANTILES = np.linspace(0, 1, 501)
 
 
@@ -85,11 +89,11 @@ def findings(outcomes: Sequence[Outcome]) -> Section:
     errors = {_plain(name): [_errors(outcome) for outcome in group] for name, group in groups.items()}
     figure = draw.curves(errors, x_label="epoch", y_label="test error, %", log_y=True)
     blocks: list[ClaimTable | Grid | Picture] = [
-        Picture("Figure 5", "Mean over seeds; the band is their range.", draw.to_svg(figure)),
+        Picture("Figure 5", "Test error after each epoch.", draw.to_svg(figure)),
         ClaimTable(
             "What the text says of Figures 5 and 6",
             _claims(groups),
-            "Relative: 1 − error of lightning / mean error of the others, seed by seed.",
+            ABOUT,
         ),
         _distributions(groups),
     ]
@@ -130,7 +134,8 @@ def _claims(groups: dict[str, list[Outcome]]) -> tuple[Claim, ...]:
             100 * (1 - _error(lightning[seed], epoch) / fmean(rest)) for seed, rest in others.items() if rest
         )
     worst = max((fmean(_error(o, 0) for o in group) for group in groups.values()), default=float("nan"))
-    shares = tuple(min(value for _, value in outcome.series["share"]) for outcome in lightning.values())
+    # Not of the start: there only some 2,600 weights are not zero, and which zeros come next is chance.
+    shares = tuple(min(share for epoch, share in of.series["share"] if epoch > 0) for of in lightning.values())
     paper = everyone[0].spec.data == "mnist"  # type: ignore[attr-defined]
 
     def published(value: float) -> float | None:
@@ -152,7 +157,11 @@ def _claims(groups: dict[str, list[Outcome]]) -> tuple[Claim, ...]:
             digits=1,
         ),
         Claim(
-            "lightning: smallest path share of its strongest edges, any epoch", published(1.0), shares, 0.01, digits=3
+            "lightning: smallest path share of the strongest edges after any epoch",
+            published(1.0),
+            shares,
+            0.01,
+            digits=3,
         ),
     )
 

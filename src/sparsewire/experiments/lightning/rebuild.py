@@ -113,7 +113,11 @@ def findings(outcomes: Sequence[Outcome]) -> Section:
                 "Table 2: Pearson correlation", tuple(_claims(spec, outcomes, "correlation")), ABOUT_CORRELATION
             ),
             _by_weight(spec, outcomes),
-            Picture("Accuracy while training", "Mean over seeds; the band is their range.", draw.to_svg(figure)),
+            Picture(
+                "Accuracy while training",
+                "Test accuracy after each epoch, of the parent and of its children by active fraction.",
+                draw.to_svg(figure),
+            ),
         ),
     )
 

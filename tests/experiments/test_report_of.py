@@ -1,0 +1,40 @@
+"""Which trials a report shows: those of one scale, or of the specs that were asked for, never a mixture."""
+
+import pytest
+
+from sparsewire.experiments import find, report_of
+from sparsewire.experiments.lightning.path_curves import PathCurveSpec
+from sparsewire.lab.runner import run
+from sparsewire.lab.store import Store
+
+
+@pytest.fixture
+def store(tmp_path):
+    [experiment] = find("lightning.path_curves")
+    own = PathCurveSpec(data="digits", hidden=(8,), draws=2)
+    with Store.open(tmp_path, write=True) as store:
+        run(experiment, "smoke", store)
+        run(experiment, [own], store, seeds=1)
+        yield store, own
+
+
+def intro(report) -> str:
+    [section] = report.sections
+    return section.intro
+
+
+def test_the_scale_that_is_there(store) -> None:
+    assert "Smoke scale, 2 trials." in intro(report_of("lightning.path_curves", store[0]))
+
+
+def test_a_spec_of_ones_own(store) -> None:
+    assert "Own spec, 1 trial." in intro(report_of("lightning.path_curves", store[0], [store[1]]))
+
+
+def test_a_scale_that_is_not_there(store) -> None:
+    report = report_of("lightning.path_curves", store[0], "desk")
+    assert "Nothing has been run yet: sparsewire run lightning.path_curves" in str(report.sections)
+
+
+def test_without_a_name_only_what_has_trials_is_shown(store) -> None:
+    assert [section.title for section in report_of(None, store[0]).sections] == [find("lightning.path_curves")[0].title]
