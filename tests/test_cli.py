@@ -275,6 +275,49 @@ def test_a_folder_in_place_of_a_file_is_refused(here: Path) -> None:
     refused(1, "b.pt is a folder; name a file", "prune", "a.pt", "--density", "1", "--output", "b.pt", "--force")
 
 
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["inspect", "a.pt", "--picture", "pipe.svg"],
+        ["inspect", "a.pt", "--html", "pipe.svg"],
+        ["prune", "a.pt", "--density", "0.5", "--output", "pipe.pt", "--force"],
+        ["report", "--csv", "pipe.svg"],
+        ["report", "--html", "pipe.svg"],
+        ["run", "demo", "--html", "pipe.svg"],
+    ],
+    ids=" ".join,
+)
+def test_a_device_or_pipe_is_not_replaced_by_a_file(arguments: list[str], here: Path) -> None:
+    made(here / "a.pt")
+    for name in ("pipe.svg", "pipe.pt"):
+        os.mkfifo(here / name)
+    refused(1, "pipe.* is a device or a pipe", *arguments)
+    assert (here / "pipe.svg").is_fifo()
+    assert (here / "pipe.pt").is_fifo()
+
+
+@pytest.mark.parametrize(
+    ("told", "arguments"),
+    [
+        ("--html: a.pt is the file that is read", ["inspect", "a.pt", "--html", "a.pt"]),
+        ("--html: link is the file that is read", ["inspect", "a.pt", "--html", "link"]),
+        ("--html: a.svg is the file of --picture", ["inspect", "a.pt", "--picture", "a.svg", "--html", "./a.svg"]),
+        ("--csv: a.html is the file of --html", ["report", "--html", "a.html", "--csv", "a.html"]),
+        ("--html: a.toml is the file that is read", ["run", "a.toml", "--html", "a.toml"]),
+    ],
+    ids=lambda part: part if isinstance(part, str) else "",
+)
+def test_no_file_is_written_over_one_that_the_command_reads_or_writes(
+    told: str, arguments: list[str], here: Path
+) -> None:
+    made(here / "a.pt")
+    (here / "link").symlink_to("a.pt")
+    (here / "a.toml").write_text('experiment = "demo"')
+    before = {path.name: path.read_bytes() for path in here.iterdir()}
+    refused(2, told, *arguments)
+    assert {path.name: path.read_bytes() for path in here.iterdir()} == before
+
+
 @pytest.mark.parametrize("suffix", [".pt", ".safetensors"])
 def test_a_full_disk_leaves_what_was_there(suffix: str, here: Path) -> None:
     write_checkpoint(here / "large.pt", {"weight": torch.rand(300, 300)})

@@ -33,6 +33,7 @@ _MODULES: dict[str, str] = {
     "rules": "training.rules",
     "draw": "analysis.draw",
     "data": "data",
+    "errors": "errors",
 }
 
 _HOMES = {name: room for room, names in _ROOMS.items() for name in names}

@@ -1,4 +1,5 @@
 from sparsewire import data as data
+from sparsewire import errors as errors
 from sparsewire.analysis import draw as draw
 from sparsewire.analysis.change import connection_changes as connection_changes
 from sparsewire.analysis.change import type_correlation as type_correlation

@@ -2,7 +2,7 @@
 
     SparsewireError
     ├── RequestError          (also a ValueError)  what was asked for cannot be: a name, a number, a shape
-    │   └── UnknownNameError  (also a LookupError) no such layer, experiment, option …; says the nearest one
+    │   └── UnknownNameError  (also a KeyError) no such layer, experiment, option …; says the nearest one
     ├── FileError                                  a file is missing, truncated, corrupt, foreign or cannot be written
     │   ├── DataError                              … of a data set
     │   ├── CheckpointError                        … of weights or masks
@@ -32,11 +32,14 @@ class RequestError(SparsewireError, ValueError):
     """What was asked for cannot be; the message names the argument, what was found and what is possible."""
 
 
-class UnknownNameError(RequestError, LookupError):
-    """A name that nothing here bears; the message offers the nearest one."""
+class UnknownNameError(RequestError, KeyError):
+    """A name that nothing here bears; the message offers the nearest one.
+
+    A `KeyError`, so that mappings that raise it are mappings for Python too: `masks.get("0.wait")` is None.
+    """
 
     def __init__(self, kind: str, name: str, known: Iterable[str]) -> None:
-        """Builds the message.
+        """Takes what the message is made of.
 
         Args:
             kind: what the name should have named, e.g. "layer".
@@ -47,11 +50,14 @@ class UnknownNameError(RequestError, LookupError):
             >>> print(UnknownNameError("score", "magnitud", ["random", "magnitude"]))
             no score is named 'magnitud'; did you mean 'magnitude'? There are: magnitude, random
         """
-        names = sorted(known)
+        super().__init__(kind, name, sorted(known))
+
+    def __str__(self) -> str:
+        kind, name, names = self.args
         near = difflib.get_close_matches(name, names, n=1, cutoff=0.5)
         hint = f"; did you mean {near[0]!r}?" if near else "."
         shown = ", ".join(names[:12]) + (f" and {len(names) - 12} more" if len(names) > 12 else "")
-        super().__init__(f"no {kind} is named {name!r}{hint} There are: {shown or 'none'}")
+        return f"no {kind} is named {name!r}{hint} There are: {shown or 'none'}"
 
 
 class FileError(SparsewireError):

@@ -1,6 +1,7 @@
 """Writing a file so that nobody ever finds half of it."""
 
 import os
+import stat
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
@@ -18,12 +19,13 @@ def write_aside(path: str | os.PathLike[str], write: Callable[[Path], None], err
     flushed as well, so that the new name survives a loss of power.
 
     Args:
-        path: where the file shall be; missing folders are made.
+        path: where the file shall be; missing folders are made, a link is followed.
         write: writes the content into the temporary path that it is given.
         error: the exception to raise when the disk is full, the folder cannot be written, ….
 
     Raises:
-        error: naming `path` and the cause; the temporary file is gone by then.
+        error: naming `path` and the cause; the temporary file is gone by then. Also if `path` is a folder, a device or
+            a pipe, which renaming would replace.
 
     Example:
         >>> import tempfile
@@ -36,9 +38,10 @@ def write_aside(path: str | os.PathLike[str], write: Callable[[Path], None], err
     target = Path(path)
     aside: Path | None = None
     try:
+        if hindrance := no_file(target):
+            raise OSError(f"it is {hindrance}; name a file")
+        target = Path(os.path.realpath(target))  # renaming onto a link would replace the link
         target.parent.mkdir(parents=True, exist_ok=True)
-        if target.is_dir():
-            raise IsADirectoryError("it is a folder; name a file")
         handle, name = tempfile.mkstemp(prefix=f".{target.name}.", suffix=".part", dir=target.parent)
         os.close(handle)
         aside = Path(name)
@@ -49,10 +52,28 @@ def write_aside(path: str | os.PathLike[str], write: Callable[[Path], None], err
         aside = None
         _flush(target.parent)
     except OSError as cause:
-        raise error(f"cannot write {target}: {cause.strerror or cause}; nothing was changed") from cause
+        raise error(f"cannot write {Path(path)}: {cause.strerror or cause}; nothing was changed") from cause
     finally:
         if aside is not None:
             aside.unlink(missing_ok=True)
+
+
+def no_file(path: Path) -> str:
+    """What stands at a path where no file can be put, such as "a folder"; "" where one can.
+
+    Renaming replaces a device or a pipe like any file: root would lose /dev/null by naming it.
+
+    Example:
+        >>> no_file(Path(tempfile.gettempdir())), no_file(Path(__file__))
+        ('a folder', '')
+    """
+    try:
+        mode = path.stat().st_mode
+    except (FileNotFoundError, NotADirectoryError):
+        return ""  # a file that stands where a folder should is noticed when the folder is made
+    if stat.S_ISREG(mode):
+        return ""
+    return "a folder" if stat.S_ISDIR(mode) else "a device or a pipe, and only whole files are written"
 
 
 def _flush(path: Path) -> None:

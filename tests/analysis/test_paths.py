@@ -157,7 +157,15 @@ def test_lightning_is_nothing_but_complete_paths():
 
 @pytest.mark.parametrize(
     "form",
-    [list, tuple, np.array, torch.tensor, lambda edges: np.array(edges, np.uint8), lambda edges: range(0, 7, 2)],
+    [
+        list,
+        tuple,
+        np.array,
+        torch.tensor,
+        lambda edges: np.array(edges, np.uint8),
+        lambda edges: range(0, 7, 2),
+        lambda edges: np.linspace(0, 6, 4),  # whole numbers, though floats
+    ],
 )
 def test_edges_may_come_in_any_form(form):
     shares = complete_path_fraction(TOY, form([0, 2, 4, 6]))
@@ -175,7 +183,9 @@ def test_order_and_repetition_of_edges_are_kept():
     [
         ([7], "edges: found 7, expected counts from 0 to 6"),
         ([3, -1], "edges: found -1"),
-        ([1.0], "float64, expected whole numbers"),
+        ([1.5], "float64, expected whole numbers"),
+        ([1.0, math.nan], "float64, expected whole numbers"),
+        ([math.inf], "float64, expected whole numbers"),
         ([True], "bool, expected whole numbers"),
         (3, "expected a sequence of counts"),
         ([[1]], "expected a sequence of counts"),

@@ -120,17 +120,17 @@ def test_the_laws_of_shrinking(
     masks = random_masks(model, density, seed + 1)
     masked = masks.apply_(copy.deepcopy(model))
     before = copy.deepcopy((model if given_masks else masked).state_dict())
-    smaller = shrink(model, masks) if given_masks else shrink(masked)
+    smaller = shrink(model, dict(masks)) if given_masks else shrink(masked)
 
     assert_same_output(masked, smaller, torch.randn(7, sizes[0], dtype=dtype, generator=seeded(seed + 2)))
-    live = live_neurons(model, masks) if given_masks else live_neurons(masked)
+    live = live_neurons(model, dict(masks)) if given_masks else live_neurons(masked)
     assert [layer.tolist() for layer in live] == neurons_on_paths(masks)
     hidden = [max(1, int(layer.sum())) for layer in live[1:-1]]
     assert sizes_of(smaller) == [sizes[0], *hidden, sizes[-1]]
 
     after = (model if given_masks else masked).state_dict()
     assert all(torch.equal(before[name], after[name]) for name in before)  # the model is not changed
-    left = shrink_masks(model, masks)
+    left = shrink_masks(model, dict(masks))  # a plain mapping is one of masks too
     assert left == Masks.from_weights(smaller)  # no random weight is 0 by itself
     # A second time there is nothing left to remove, but for the silent neurons of a network without paths.
     again = shrink(smaller)
@@ -289,6 +289,8 @@ class Doubled(nn.Sequential):
         (nn.ModuleList([nn.Linear(2, 2)]), r"'' \(ModuleList\): expected nn.Linear"),
         (Doubled(nn.Linear(2, 2)), r"'' \(Doubled\)"),
         (nn.Sequential(nn.ReLU()), "found no nn.Linear in a Sequential"),
+        (None, "found NoneType, expected a torch module"),
+        ({"0.weight": torch.ones(2, 2)}, "found dict, expected a torch module"),
         (pruned(), "its weight is computed from another"),
         (hooked(), "it has hooks"),
         (tied(), r"'2' \(Linear\): its parameters are used by another layer too"),

@@ -261,6 +261,29 @@ def test_impossible_lightnings_are_refused(arguments, message):
     assert torch.equal(model[0].weight, before)
 
 
+def test_lightning_refuses_weights_that_are_computed_from_others():
+    model = nn.Sequential(nn.Linear(4, 3), nn.ReLU(), nn.utils.parametrizations.weight_norm(nn.Linear(3, 2)))
+    before = {name: tensor.clone() for name, tensor in model.state_dict().items()}
+    with pytest.raises(RequestError, match=r"model: '2.weight' is computed from other parameters"):
+        lightning_(model, 3, 0.5, generator=generator())
+    assert all(torch.equal(tensor, before[name]) for name, tensor in model.state_dict().items())
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
+@pytest.mark.parametrize("name", SCALED)
+def test_one_seed_is_one_start_on_every_device(name):
+    here, there = (
+        getattr(initialize, name)(mlp((6, 4, 2)).to(place), generator=generator()) for place in ("cpu", "cuda")
+    )
+    assert all(torch.equal(one, other.cpu()) for one, other in zip(here.parameters(), there.parameters(), strict=True))
+
+
+@pytest.mark.parametrize("name", SCALED)
+def test_nothing_is_drawn_from_the_global_seed(name):
+    with pytest.raises(RequestError, match="generator: found None, expected one"):
+        getattr(initialize, name)(mlp((4, 2)), generator=None)
+
+
 def test_lightning_needs_a_chain():
     with pytest.raises(RequestError, match="no chain"):
         lightning_(nn.ModuleList([nn.Linear(3, 2), nn.Linear(3, 2)]), 2, 0.5, generator=generator())

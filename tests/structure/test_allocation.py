@@ -196,13 +196,17 @@ def test_counts_are_rounded_half_up(density, total, count):
     assert count_of(density, total) == count
 
 
-@pytest.mark.parametrize("density", [-0.01, 1.01, math.nan, math.inf, True, "0.5", None, torch.tensor(0.5), 1j])
+@pytest.mark.parametrize(
+    "density", [-0.01, 1.01, math.nan, math.inf, True, "0.5", None, torch.ones(2), torch.tensor(True), 1j]
+)
 def test_an_impossible_density_is_refused(density):
     with pytest.raises(RequestError, match=r"fraction kept: found .* from 0 to 1"):
         checked_density(density, "fraction kept")
 
 
-@pytest.mark.parametrize("density", [0, 1, 0.5, Fraction(1, 2), np.float32(0.5), np.int64(1)])
+@pytest.mark.parametrize(
+    "density", [0, 1, 0.5, Fraction(1, 2), np.float32(0.5), np.int64(1), np.array(0.5), torch.tensor(0.5)]
+)
 def test_any_real_number_is_a_density(density):
     assert checked_density(density) == float(density)
 

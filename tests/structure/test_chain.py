@@ -55,6 +55,10 @@ def tied():
         ({"a.weight": torch.ones(3, 4), "b.weight": torch.ones(1, 2)}, "'a.weight' has 3 outputs"),
         (nn.Conv2d(1, 1, 3), "found no dense layer"),
         ({"bias": torch.ones(3), "table": torch.ones(2, 2)}, "found no dense layer"),
+        (
+            nn.Sequential(nn.Linear(4, 4), nn.TransformerEncoderLayer(4, 2, 8), nn.Linear(4, 2)),
+            "'1.self_attn' is an attention, so its dense layers are no chain",
+        ),
         (tied(), "'0.weight' and '2.weight' are one tied weight"),
         ([torch.ones(2, 2)], "found list, expected an nn.Module or a state dict"),
     ],

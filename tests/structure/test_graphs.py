@@ -154,6 +154,11 @@ def test_subgraphs_keep_what_is_marked_where_it_was():
         np.testing.assert_array_equal(part.blocks[key].toarray(), expected)
 
 
+@pytest.mark.parametrize("kind", [np.int32, np.uint8, torch.tensor])
+def test_a_number_of_edges_may_be_any_whole_number(kind):
+    assert random_graph(0).strongest(kind(3)) == random_graph(0).strongest(3)
+
+
 @pytest.mark.parametrize(
     ("edges", "message"),
     [

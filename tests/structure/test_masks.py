@@ -57,6 +57,10 @@ def test_an_unknown_name_offers_the_nearest():
     masks = Masks({"encoder.weight": torch.tensor([True])})
     with pytest.raises(UnknownNameError, match=r"no mask is named 'encoder.wieght'; did you mean 'encoder\.weight'"):
         masks["encoder.wieght"]
+    with pytest.raises(KeyError):
+        masks["encoder.wieght"]
+    assert masks.get("encoder.wieght") is None
+    assert masks.get("encoder.weight") is masks["encoder.weight"]
 
 
 def test_is_frozen():
@@ -76,6 +80,24 @@ def test_is_frozen():
 def test_only_bool_tensors_are_masks(mask):
     with pytest.raises(RequestError, match=r"mask of 'w': found .* expected a torch.bool tensor; try `mask != 0`"):
         Masks({"w": mask})
+
+
+@pytest.mark.parametrize("masks", [None, 3, [torch.ones(2).bool()]])
+def test_only_a_mapping_is_masks(masks):
+    with pytest.raises(RequestError, match=r"masks: found .*, expected a mapping"):
+        Masks(masks)
+
+
+@pytest.mark.parametrize("model", [None, {"0.weight": torch.ones(2, 2)}])
+@pytest.mark.parametrize("use", [Masks.from_model, Masks.from_weights, A.apply_, A.weights_of])
+def test_only_a_module_is_a_model(use, model):
+    with pytest.raises(RequestError, match=r"model: found (NoneType|dict), expected a torch module"):
+        use(model)
+
+
+def test_numbers_are_not_taken_for_masks():
+    with pytest.raises(RequestError, match=r"mask of 'w': found dtype torch.float32"):
+        A & {name: torch.full(mask.shape, 0.5) for name, mask in A.items()}
 
 
 def test_copies_are_equal_and_independent():
@@ -127,6 +149,23 @@ def test_masks_of_different_models_do_not_mix(operation):
         operation(A, Masks({"w": A["w"]}))
     with pytest.raises(RequestError, match=r"mask of 'v': shapes \(3,\) and \(1, 3\) differ"):
         operation(A, Masks({"w": A["w"], "v": A["v"][None]}))
+
+
+def test_a_plain_mapping_combines_with_masks_and_nothing_else_does():
+    assert A & dict(B) == A & B
+    assert A.overlap(dict(B)) == A.overlap(B)
+    for operation in (Masks.__and__, Masks.__or__, Masks.__xor__):
+        assert operation(A, 3) is NotImplemented
+    with pytest.raises(TypeError, match="unsupported operand"):
+        A & None
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
+def test_masks_on_another_device_are_combined_where_the_first_ones_are():
+    there = B.to("cuda")
+    assert A & there == A & B
+    assert {mask.device.type for mask in (there | A).values()} == {"cuda"}
+    assert there == B
 
 
 def test_to_another_device_is_a_copy_with_the_same_values():

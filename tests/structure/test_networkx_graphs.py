@@ -3,12 +3,15 @@
 import networkx as nx
 import numpy as np
 import pytest
+import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy.sparse import csr_array
 
 from sparsewire.errors import RequestError
 from sparsewire.structure.graphs import NetGraph
 from sparsewire.structure.networkx_graphs import layers_of_networkx
+from sparsewire.structure.priors import lightning_paths
 
 SEEDS = st.integers(0, 2**32 - 1)
 
@@ -53,6 +56,33 @@ def test_there_and_back_again(seed):
     assert NetGraph.from_networkx(graph.to_networkx()) == graph
 
 
+@pytest.mark.parametrize(
+    "graph",
+    [
+        NetGraph((3,), {}),
+        # neurons 1 and 2 of layer 1 have no edge in, though one of them has one out
+        NetGraph(
+            (2, 3, 2), {(0, 1): csr_array([[1.0, 2], [0, 0], [0, 0]]), (1, 2): csr_array([[3.0, 4, 0], [0, 0, 0]])}
+        ),
+        NetGraph((1, 2, 1), {(0, 2): csr_array([[0.5]])}),  # layer 1 is alone
+        lightning_paths((6, 5, 4, 3), 2, generator=torch.Generator().manual_seed(0)),
+    ],
+    ids=repr,
+)
+def test_neurons_that_nothing_leads_to_stay_in_their_layer(graph):
+    assert NetGraph.from_networkx(graph.to_networkx()) == graph
+
+
+@pytest.mark.parametrize(
+    "layers",
+    [{0: 0, 1: 1}, {0: 0, 1: 0, 2: 1}, {0: 0, 1: 1, 2: 3}, {0: "in", 1: "hidden", 2: "out"}, {0: -1, 1: 0, 2: 1}],
+)
+def test_stated_layers_that_cannot_be_are_of_no_account(layers):
+    chain = nx.path_graph(3)
+    nx.set_node_attributes(chain, layers, "layer")
+    assert NetGraph.from_networkx(chain).sizes == (1, 1, 1)
+
+
 def test_by_hand():
     # 0-2, 2-3, 1-3, 0-3: layer 0 = {0, 1}, layer 1 = {2}, layer 2 = {3}; 0-3 and 1-3 lead past layer 1.
     graph = NetGraph.from_networkx(nx.Graph([(3, 2), (2, 0), (1, 3), (0, 3)]))
@@ -68,14 +98,24 @@ def test_by_hand():
     assert set(back.edges(data="weight")) == {(0, 2, 1.0), (0, 3, 1.0), (1, 3, 1.0), (2, 3, 1.0)}
 
 
-def test_other_labels_go_by_the_order_of_the_graph():
-    graph = nx.DiGraph()
+@pytest.mark.parametrize(
+    ("kind", "expected"),
+    [
+        (nx.DiGraph, ((2, 1), {(0, 1): [[2, 3]]})),  # as they are directed: z and 1 lead to a
+        (nx.Graph, ((1, 1, 1), {(0, 1): [[2]], (1, 2): [[3]]})),  # in the graph's own order: z, a, 1
+    ],
+)
+def test_edges_between_other_labels_keep_their_direction_or_go_by_the_order_of_the_graph(kind, expected):
+    graph = kind()
     graph.add_nodes_from(["z", "a", 1])
     graph.add_edge("z", "a", weight=2)
-    graph.add_edge(1, "a", weight=3)  # against the order: turned round
+    graph.add_edge(1, "a", weight=3)
     sizes, blocks = layers_of_networkx(graph)
-    assert sizes == (1, 1, 1)
-    assert {key: block.toarray().tolist() for key, block in blocks.items()} == {(0, 1): [[2]], (1, 2): [[3]]}
+    assert (sizes, {key: block.toarray().tolist() for key, block in blocks.items()}) == expected
+
+
+def test_a_directed_edge_to_a_lower_number_is_turned_round():
+    assert NetGraph.from_networkx(nx.DiGraph([(2, 1), (1, 0)])) == NetGraph.from_networkx(nx.path_graph(3))
 
 
 def test_an_edge_of_weight_zero_is_an_edge():
@@ -98,8 +138,10 @@ def weighted(weight):
     ("graph", "message"),
     [
         (nx.Graph(), "found no nodes"),
+        (None, "found NoneType, expected a networkx graph"),
         (loop(), "node 1 has an edge to itself"),
         (nx.DiGraph([(0, 1), (1, 0)]), "two edges between 1 and 0"),
+        (nx.DiGraph([("a", "b"), ("b", "c"), ("c", "a")]), "directed edges in a circle"),
         (nx.MultiGraph([(0, 1), (0, 1)]), "two edges between 0 and 1"),
         (weighted("much"), r"edge \('a', 'b'\) is 'much', expected a real number"),
         (weighted(None), "is None, expected a real number"),

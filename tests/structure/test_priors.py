@@ -83,6 +83,11 @@ def test_the_generator_alone_decides():
     assert torch.equal(torch.get_rng_state(), before)
 
 
+def test_a_number_is_no_generator():
+    with pytest.raises(RequestError, match=r"generator: found 0, expected one; pass torch.Generator\(\).manual_seed"):
+        lightning_paths((3, 2), 1, generator=0)
+
+
 def test_many_paths_fill_the_network():
     assert lightning_paths((3, 2, 2), 1000, generator=seeded(0)).density == 1
 

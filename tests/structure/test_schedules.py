@@ -101,6 +101,7 @@ def test_cubic_meets_both_ends_exactly_and_never_grows(one, other, begin, prunin
         (lambda: relative(0.1, every=1.5), "every: found 1.5"),
         (lambda: cubic(0.6, until=5, initial=0.5), "density: found 0.6 above initial"),
         (lambda: cubic(0.1, until=0), "until: found 0"),
+        (lambda: fixed_size(True, 5), "size: found True"),
         (lambda: cubic(0.1, until=10, begin=1, every=4), "try 9 or 13"),
     ],
 )

@@ -72,8 +72,9 @@ def test_random_is_uniform_and_leaves_the_global_seed_alone():
 
 
 def test_random_needs_a_generator():
-    with pytest.raises(RequestError, match=r"generator: found None.*manual_seed"):
-        answers("random", question())
+    for given in (None, 0):
+        with pytest.raises(RequestError, match=rf"generator: found {given}.*manual_seed"):
+            answers("random", question(generator=given))
 
 
 def test_a_function_of_a_weight_is_a_score():

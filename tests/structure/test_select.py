@@ -2,6 +2,7 @@ import copy
 import inspect
 import itertools
 import math
+import re
 
 import pytest
 import torch
@@ -12,6 +13,7 @@ from torch import nn
 from sparsewire.errors import RequestError, UnknownNameError
 from sparsewire.structure.allocation import SCOPES, count_of
 from sparsewire.structure.masks import Masks, maskable
+from sparsewire.structure.pattern_names import pattern_of
 from sparsewire.structure.patterns import NM, Block, FixedFanIn, Neurons, Pattern, Unstructured
 from sparsewire.structure.scores import SCORES
 from sparsewire.structure.select import prune
@@ -136,6 +138,26 @@ def kept(masks):
     return {name.removesuffix(".weight"): mask.int().tolist() for name, mask in masks.items()}
 
 
+def test_a_mapping_may_name_modules_and_junctions():
+    model = nn.ModuleDict({"cell": nn.GRU(4, 4), "head": nn.Sequential(nn.Linear(4, 4), nn.Linear(4, 10))})
+    scope = {"head": 0.5, "h2h": 0.25, "head.1.weight": 0.1}  # an exact name comes before a module's
+    assert prune(model, score="magnitude", density=1, scope=scope).densities() == {
+        "cell.weight_ih_l0": 1.0,
+        "cell.weight_hh_l0": 0.25,
+        "head.0.weight": 0.5,
+        "head.1.weight": 0.1,
+    }
+
+
+def test_a_score_may_look_at_the_gradient():
+    model = nn.Linear(3, 1)
+    model.weight.data.copy_(torch.tensor([[5.0, 1.0, 3.0]]))
+    model(torch.tensor([[1.0, 9.0, 2.0]])).sum().backward()  # w · g = 5, 9, 6
+    asked = {"score": lambda weight: (weight * weight.grad).abs(), "density": 1 / 3}
+    assert prune(model, **asked)["weight"].tolist() == [[False, True, False]]
+    assert prune(dict(model.named_parameters()), **asked)["weight"].tolist() == [[False, True, False]]
+
+
 def test_ties_go_to_the_lower_index_over_the_concatenated_layers():
     model = weights(a=[[1.0, 5.0]], b=[[-5.0, 5.0, 2.0]])
     assert kept(prune(model, score="magnitude", density=0.4)) == {"a": [[0, 1]], "b": [[1, 0, 0]]}
@@ -241,6 +263,11 @@ def test_neurons_and_fan_ins_of_any_weights(model, density):
         (["i2h", "2.weight"], ["1.weight_ih_l0", "2.weight"]),
         (("*l0",), ["1.weight_ih_l0", "1.weight_hh_l0"]),
         (lambda name, weight: weight.shape[0] == 3, ["2.weight"]),
+        (lambda name: name.startswith("2"), ["2.weight"]),
+        (re.compile("_hh").search, ["1.weight_hh_l0"]),
+        ({"1.weight_hh_l0"}.__contains__, ["1.weight_hh_l0"]),
+        ("1", ["1.weight_ih_l0", "1.weight_hh_l0"]),  # a module
+        ({"0", "2.weight"}, ["0.weight", "2.weight"]),
     ],
 )
 def test_only_what_is_selected_is_pruned_and_counted(only, selected):
@@ -263,6 +290,8 @@ def test_only_what_is_selected_is_pruned_and_counted(only, selected):
         ("0.bias", UnknownNameError, "no weight to prune is named '0.bias'"),
         (lambda name, weight: False, RequestError, "only: the function selects none of 0.weight, 2.weight"),
         ([], RequestError, "only: found no patterns"),
+        (3, RequestError, "only: found 3, expected a pattern of names"),
+        ([3], RequestError, r"only: found \[3\], expected a pattern of names"),
     ],
 )
 def test_only_what_exists_can_be_selected(only, error, message):
@@ -327,6 +356,13 @@ def test_scores_of_another_shape_are_refused():
         prune(mlp(), score=lambda weight: weight.sum(0), density=0.5, pattern=Neurons())
     with pytest.raises(RequestError, match="score: norms of neurons need the pattern Neurons"):
         prune(mlp(), score="neuron_l1", density=0.5)
+
+
+def test_scores_may_be_arrays():
+    expected = prune(seeded(mlp), score="magnitude", density=0.5)
+    assert prune(seeded(mlp), score=lambda weight: weight.abs().numpy(), density=0.5) == expected
+    arrays = {name: weight.detach().abs().numpy() for name, weight in maskable(seeded(mlp)).items()}
+    assert prune(seeded(mlp), score=arrays, density=0.5) == expected
 
 
 def test_scores_may_be_one_number_per_neuron():
@@ -449,7 +485,13 @@ def test_what_a_pattern_cannot_meet_names_what_it_can():
         prune(mlp(), score="magnitude", density=0.5, pattern=NM(2, 4), scope={"0.*": 0.3})
 
 
-@pytest.mark.parametrize("pattern", [Neurons, "neurons", (2, 4)])
+@pytest.mark.parametrize("name", ["neurons", "2:4", "block:2x2", "fan-in", "weights"])
+def test_patterns_have_names(name):
+    asked = {"score": "magnitude", "density": 0.5}
+    assert prune(seeded(mlp), **asked, pattern=name) == prune(seeded(mlp), **asked, pattern=pattern_of(name))
+
+
+@pytest.mark.parametrize("pattern", [Neurons, "neuron", (2, 4)])
 def test_what_is_no_pattern_is_refused(pattern):
     with pytest.raises(RequestError, match=r"pattern: found .*, expected a pattern such as Neurons"):
         prune(mlp(), score="magnitude", density=0.5, pattern=pattern)

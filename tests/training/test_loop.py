@@ -396,6 +396,15 @@ def test_a_learning_rate_that_is_too_high_is_noticed(make, fused):
         fit(network(), samples(), optimizer=make, epochs=5, batch_size=8, fused=fused)
 
 
+@pytest.mark.parametrize("fused", [True, False])
+def test_weights_that_the_last_step_spoiled_are_noticed(fused):
+    make = lambda parameters: torch.optim.SGD(parameters, lr=1e38)  # noqa: E731
+    data = samples()
+    data.inputs.mul_(1e4)
+    with pytest.raises(DivergedError, match=r"'0\.weight' holds numbers that are not finite after epoch 1"):
+        fit(network(), data, optimizer=make, epochs=1, batch_size=64, fused=fused)
+
+
 def test_a_nan_at_the_very_start_points_to_the_data():
     data = samples(8)
     data.inputs[:] = torch.nan

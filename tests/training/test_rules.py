@@ -97,6 +97,14 @@ def test_static_leaves_the_masks():
     assert optimizer.masks == masks
 
 
+@pytest.mark.parametrize("rule", [static, gradual, lambda step, masks: None])
+def test_what_cannot_be_called_as_a_rule_is_refused_when_the_optimizer_is_made(rule):
+    with pytest.raises(
+        RequestError, match=r"takes no \(step, masks, weights, gradients\); what makes a rule is called"
+    ):
+        sparse(rule)
+
+
 # Gradual -------------------------------------------------------------------------------------------------------------
 
 
@@ -195,6 +203,20 @@ def test_chance_comes_from_the_generator_alone_and_is_restored():
     assert first(1, masks, weights, {}) == second(1, masks, weights, {}) == twin(1, masks, weights, {})
 
 
+def test_a_score_may_look_at_the_gradients_of_the_step():
+    seen = []
+
+    def taylor(weight):
+        seen.append(weight.grad.abs().sum() > 0)
+        return (weight * weight.grad).abs()
+
+    model, optimizer = sparse(gradual(one_shot(0.25, begin=1), score=taylor, pattern="fan-in"))
+    train(model, optimizer, 3)
+    assert len(seen) == 2  # one call for each weight, at the one pruning
+    assert all(seen)
+    assert optimizer.masks.density == 0.25
+
+
 def test_memory_of_another_kind_of_gradual_is_refused():
     without = gradual(relative(0.5))
     drawing = gradual(relative(0.5), score="random", generator=torch.Generator())
@@ -213,6 +235,8 @@ def test_a_request_that_cannot_be_is_refused_when_it_is_made():
         gradual(relative(0.5), score="magnitud")
     with pytest.raises(UnknownNameError, match="no scope is named 'blnd'; did you mean 'blind'"):
         gradual(relative(0.5), scope="blnd")
+    with pytest.raises(RequestError, match="pattern: found 'neuron', expected a pattern such as"):
+        gradual(relative(0.5), pattern="neuron")
 
 
 BAD = {

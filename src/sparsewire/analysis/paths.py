@@ -175,7 +175,7 @@ def complete_path_fraction(network: Network, edges: "Sequence[int] | NDArray[Any
     Args:
         network: a model or its state dict (all weights of its dense layers are edges, those of value zero the weakest),
             or a graph (its edges). Ties go to the lower index over the concatenated layers.
-        edges: the numbers k, each from 0 to the number of edges, in any order; for k = 0 the share is 0.
+        edges: the numbers k, each a whole one from 0 to the number of edges, in any order; for k = 0 the share is 0.
 
     Raises:
         RequestError: an entry of `edges` is no whole number or out of range, a weight is NaN, or the dense layers are
@@ -229,11 +229,13 @@ def _graph_sweeper(graph: NetGraph) -> tuple[Callable[[int], Sweep], int]:
 def _checked_counts(edges: Any, total: int) -> NDArray[np.integer[Any]]:
     if isinstance(edges, range):
         edges = np.arange(edges.start, edges.stop, edges.step)  # numpy would take its numbers one by one
-    counts = np.asarray(edges)
+    counts = np.asarray(edges.cpu() if isinstance(edges, Tensor) else edges)
     if counts.ndim != 1:
         raise RequestError(f"edges: found {edges!r}, expected a sequence of counts such as [100, 1000]")
     if not counts.size:
         return np.empty(0, np.int64)
+    if counts.dtype.kind == "f" and all(map(float.is_integer, counts.tolist())):  # such as np.linspace(0, total, 11)
+        counts = counts.astype(np.int64)
     if counts.dtype.kind not in "iu":
         raise RequestError(f"edges: found values of type {counts.dtype}, expected whole numbers; try .astype(int)")
     if counts.min() < 0 or counts.max() > total:

@@ -2,7 +2,7 @@
 
 import math
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -10,6 +10,7 @@ import click
 from click.shell_completion import CompletionItem
 
 from sparsewire.errors import FileError, RequestError, UnknownNameError
+from sparsewire.files import no_file
 
 if TYPE_CHECKING:
     Word = click.ParamType[str]
@@ -95,15 +96,40 @@ def writable(path: Path, option: str) -> Path:
     """The path, where a file can be written there as far as can be seen; asked before hours of work are begun.
 
     Raises:
-        FileError: it is a folder, lies below a file, or its folder cannot be written.
+        FileError: it is a folder, a device or a pipe, lies below a file, or its folder cannot be written.
     """
-    folder = path.parent
+    try:
+        hindrance = no_file(path)
+    except OSError as cause:
+        raise FileError(f"{option}: cannot write {path}: {cause.strerror or cause}") from None
+    if hindrance:
+        raise FileError(f"{option}: {path} is {hindrance}; name a file")
+    folder = Path(os.path.realpath(path)).parent
     while not folder.exists() and folder != folder.parent:
         folder = folder.parent
-    if path.is_dir():
-        raise FileError(f"{option}: {path} is a folder; name a file")
     if not folder.is_dir():
         raise FileError(f"{option}: cannot write {path}: {folder} is not a folder")
     if not os.access(folder, os.W_OK | os.X_OK):
         raise FileError(f"{option}: cannot write {path}: the folder {folder} may not be written by this user")
     return path
+
+
+def outputs(wanted: Mapping[str, Path | None], read: Path | None = None) -> None:
+    """Asks of all files that a command writes whether they can be written, and whether each is a file of its own.
+
+    Args:
+        wanted: option → its file, None where it was not given.
+        read: the file that the command reads, which must stay.
+
+    Raises:
+        RequestError: two of them are one file, or one is the file that is read.
+        FileError: see `writable`.
+    """
+    taken = {} if read is None else {os.path.realpath(read): "the file that is read"}
+    for option, path in wanted.items():
+        if path is None:
+            continue
+        other = taken.setdefault(os.path.realpath(path), f"the file of {option}")
+        if other != f"the file of {option}":
+            raise RequestError(f"{option}: {path} is {other}; name another file")
+        writable(path, option)

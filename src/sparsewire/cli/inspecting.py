@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from sparsewire.cli.choices import writable
+from sparsewire.cli.choices import outputs
 from sparsewire.cli.helping import Command
 from sparsewire.cli.screen import console, give_json, say
 from sparsewire.errors import FileError, RequestError
@@ -38,12 +38,9 @@ def inspect(checkpoint: Path, as_json: bool, html: Path | None, picture: Path | 
     CHECKPOINT is any safetensors file or torch checkpoint that needs no code to be opened; nothing in it is ever run.
     Neurons and paths are those of the dense layers, where these form a chain.
     """
-    if picture is not None:
-        if picture.suffix not in PICTURES:
-            raise RequestError(f"--picture: found the suffix {picture.suffix!r}, expected one of {', '.join(PICTURES)}")
-        writable(picture, "--picture")
-    if html is not None:
-        writable(html, "--html")
+    if picture is not None and picture.suffix not in PICTURES:
+        raise RequestError(f"--picture: found the suffix {picture.suffix!r}, expected one of {', '.join(PICTURES)}")
+    outputs({"--picture": picture, "--html": html}, checkpoint)
 
     from sparsewire.lab import report as reports
     from sparsewire.lab.checkpoints import read_checkpoint

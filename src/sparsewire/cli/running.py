@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from sparsewire.cli.choices import SCALES, STORE, ExperimentName, OneOf, Runnable, writable
+from sparsewire.cli.choices import SCALES, STORE, ExperimentName, OneOf, Runnable, outputs
 from sparsewire.cli.endings import FAILED, STOPPED
 from sparsewire.cli.helping import Command
 from sparsewire.cli.screen import console, give_json, progress, say, table
@@ -45,8 +45,7 @@ def run(name: str, scale: "Scale | None", store: Path, seeds: int | None, html: 
     """
     if html is None and name == "demo":
         html = store / "report.html"
-    if html is not None:
-        writable(html, "--html")
+    outputs({"--html": html}, Path(name) if _is_spec(name) else None)
     jobs = _jobs(name, scale, seeds)
 
     from sparsewire.lab.store import Store
@@ -143,9 +142,7 @@ def report(
     from sparsewire.experiments import find, names, report_of
 
     names(name)
-    for path, option in ((html, "--html"), (csv, "--csv")):
-        if path is not None:
-            writable(path, option)
+    outputs({"--html": html, "--csv": csv}, store / "store.sqlite")
 
     from sparsewire.lab import report as reports
     from sparsewire.lab.export import to_csv

@@ -1,6 +1,7 @@
 """Shrinking: the same function with fewer neurons."""
 
 import copy
+from collections.abc import Mapping
 from typing import NamedTuple
 
 import torch
@@ -41,7 +42,7 @@ class _Rest(NamedTuple):
     bias: Tensor
 
 
-def shrink(model: nn.Module, masks: Masks | None = None) -> nn.Module:
+def shrink(model: nn.Module, masks: Mapping[str, Tensor] | None = None) -> nn.Module:
     """A smaller dense model that computes the same: without the neurons that lie on no complete path.
 
     A neuron that no input reaches has the constant output c = φ(b); it is removed, and what it gave to the next layer
@@ -87,7 +88,7 @@ def shrink(model: nn.Module, masks: Masks | None = None) -> nn.Module:
     return copy.deepcopy(model, dict(smaller))
 
 
-def shrink_masks(model: nn.Module, masks: Masks | None = None) -> Masks:
+def shrink_masks(model: nn.Module, masks: Mapping[str, Tensor] | None = None) -> Masks:
     """The masks of `shrink(model, masks)`: the edges that are left, under the same names.
 
     Args:
@@ -111,7 +112,7 @@ def shrink_masks(model: nn.Module, masks: Masks | None = None) -> Masks:
     return Masks({name: _part(rests[name], rests[name].edges) for name in (rests if masks is None else masks)})
 
 
-def live_neurons(model: nn.Module, masks: Masks | None = None) -> tuple[Tensor, ...]:
+def live_neurons(model: nn.Module, masks: Mapping[str, Tensor] | None = None) -> tuple[Tensor, ...]:
     """Which neurons lie on a complete path from an input to an output.
 
     Args:
@@ -188,8 +189,10 @@ def _built(old: nn.Linear, rest: _Rest) -> nn.Linear:
     return new.train(old.training)
 
 
-def _chain(model: nn.Module, masks: Masks | None) -> list[_Layer]:
+def _chain(model: nn.Module, masks: Mapping[str, Tensor] | None) -> list[_Layer]:
     """The model as a chain of dense layers, or a refusal."""
+    if not isinstance(model, nn.Module):
+        raise RequestError(f"model: found {type(model).__name__}, expected a torch module")
     groups: list[tuple[str, nn.Linear, list[nn.Module]]] = []
     final: tuple[str, nn.Module] | None = None
     for name, module in _leaves(model, ""):
@@ -210,7 +213,7 @@ def _chain(model: nn.Module, masks: Masks | None) -> list[_Layer]:
     _check(groups)
     names = {f"{name}.weight".lstrip(".") for name, _, _ in groups}
     if masks is not None:
-        masks.weights_of(model)
+        Masks(masks).weights_of(model)
         if others := [name for name in masks if name not in names]:
             raise RequestError(
                 f"masks: found {others[0]!r}, expected weights of dense layers: {', '.join(sorted(names))}"
@@ -250,7 +253,9 @@ def _check(groups: list[tuple[str, nn.Linear, list[nn.Module]]]) -> None:
         size = module.out_features
 
 
-def _layer(name: str, module: nn.Linear, activations: tuple[nn.Module, ...], masks: Masks | None) -> _Layer:
+def _layer(
+    name: str, module: nn.Linear, activations: tuple[nn.Module, ...], masks: Mapping[str, Tensor] | None
+) -> _Layer:
     name = f"{name}.weight".lstrip(".")
     weight = module.weight.detach().to("cpu", torch.float64)
     if masks is None:

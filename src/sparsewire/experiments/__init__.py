@@ -15,7 +15,9 @@ if TYPE_CHECKING:
     from sparsewire.lab.spec import Spec
     from sparsewire.lab.store import Store
 
-LIGHTNING = "Pircher, Haspel, Schlücker: Dense neural networks as sparse graphs and the lightning initialization"
+# What the part of a name before the dot stands for.
+PAPERS = {"lightning": "Dense neural networks as sparse graphs and the lightning initialization"}
+LIGHTNING = f"Pircher, Haspel, Schlücker: {PAPERS['lightning']}"
 
 
 class Entry(NamedTuple):
@@ -119,7 +121,7 @@ def report_of(name: str | None, store: "Store", what: "Scale | Sequence[Spec] | 
     if not sections:
         sections.append(Section("Nothing yet", "", "", (Note("This store holds no finished trials: sparsewire list"),)))
     return Report(
-        title=sections[0].title if len(sections) == 1 else "Results",
+        title=sections[0].title if len(sections) == 1 else PAPERS.get(str(name), "Results"),
         subtitle="sparsewire: sparse neural networks, from data to report",
         facts=(
             ("trials", f"{len(shown)}"),

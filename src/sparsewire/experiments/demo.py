@@ -15,7 +15,7 @@ from sparsewire.data import DataSet
 from sparsewire.errors import DataError
 from sparsewire.execution.shrinking import shrink
 from sparsewire.experiments import CATALOGUE
-from sparsewire.experiments.lightning.setup import Source, glorot, load, network
+from sparsewire.experiments.lightning.setup import Hidden, Lightnings, Source, glorot, load, network
 from sparsewire.lab.experiment import Experiment, Outcome, Scale, Trial
 from sparsewire.lab.findings import Grid, Note, Picture, Section
 from sparsewire.lab.spec import Spec
@@ -45,10 +45,10 @@ class DemoSpec(Spec):
     experiment: Literal["demo"] = NAME
     data: Source = "digits"
     kind: Kind = "dense"
-    hidden: tuple[int, ...] = (300, 100)
+    hidden: Hidden = (300, 100)
     density: float = Field(default=0.05, gt=0, le=1)
     neurons: float = Field(default=0.2, gt=0, le=1)
-    lightnings: int = Field(default=1000, ge=1)
+    lightnings: Lightnings = 1000
     strength: float = Field(default=0.5, gt=0)
     epochs: int = Field(default=100, ge=2)
     rate: float = Field(default=0.1, gt=0)

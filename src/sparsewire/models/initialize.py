@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from sparsewire.errors import RequestError, UnknownNameError
+from sparsewire.structure.blocks import checked_generator
 from sparsewire.structure.chain import chain_sizes, dense_chain
 from sparsewire.structure.graphs import NetGraph
 from sparsewire.structure.masks import maskable
@@ -104,7 +105,11 @@ def truncated_normal_(model: nn.Module, std: float, *, generator: torch.Generato
     _spread("std", std)
     if std == 0:  # the cut would be empty
         return normal_(model, 0.0, generator=generator)
-    return _draw(model, lambda weight: nn.init.trunc_normal_(weight, 0.0, std, -2 * std, 2 * std, generator=generator))
+
+    def draw(weight: Tensor) -> object:
+        return nn.init.trunc_normal_(weight, 0.0, std, -2 * std, 2 * std, generator=generator)
+
+    return _draw(model, draw, generator)
 
 
 def signed_constant_(model: nn.Module, types: Mapping[str, Tensor] | NetGraph, constant: float = 0.1) -> nn.Module:
@@ -186,7 +191,13 @@ def lightning_(
     """
     _spread("strength", strength, positive=True)
     _spread("noise", noise)
-    chain = dense_chain(model)
+    chain, parameters = dense_chain(model), dict(model.named_parameters())
+    for name in chain:
+        if name not in parameters:
+            raise RequestError(
+                f"model: {name!r} is computed from other parameters, as by weight norm or torch.nn.utils.prune, and "
+                "cannot be set; remove that from its layer first"
+            )
     graph = lightning_paths(chain_sizes(chain), paths, generator=generator)
     device = generator.device
     for name, ones in _dense_values(model, graph).items():
@@ -207,18 +218,25 @@ def _uniform(model: nn.Module, variance: Callable[[int, int], float], generator:
         bound = math.sqrt(3 * variance(*_fans(weight)))
         return weight.uniform_(-bound, bound, generator=generator)
 
-    return _draw(model, draw)
+    return _draw(model, draw, generator)
 
 
 def _normal(model: nn.Module, variance: Callable[[int, int], float], generator: torch.Generator) -> nn.Module:
-    return _draw(model, lambda weight: weight.normal_(0, math.sqrt(variance(*_fans(weight))), generator=generator))
+    def draw(weight: Tensor) -> object:
+        return weight.normal_(0, math.sqrt(variance(*_fans(weight))), generator=generator)
+
+    return _draw(model, draw, generator)
 
 
-def _draw(model: nn.Module, draw: Callable[[Tensor], object]) -> nn.Module:
-    weights = maskable(model)
+def _draw(model: nn.Module, draw: Callable[[Tensor], object], generator: torch.Generator) -> nn.Module:
+    weights, device = maskable(model), checked_generator(generator).device
     with torch.no_grad():
         for weight in weights.values():
-            draw(weight)
+            # Where the generator is: then one seed means one start, whichever device the model is on.
+            drawn = weight if weight.device == device else torch.empty_like(weight, device=device)
+            draw(drawn)
+            if drawn is not weight:
+                weight.copy_(drawn)
     _zero_biases(model, {id(weight) for weight in weights.values()})
     return model
 

@@ -14,11 +14,15 @@ from fractions import Fraction
 from numbers import Real
 from typing import Any, NamedTuple
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from sparsewire.errors import RequestError, UnknownNameError
 from sparsewire.kernels.top_k import keep_top
+
+# The words for the two junctions of a recurrent layer: its inputs to its neurons, and these to themselves.
+JUNCTIONS = {"i2h": "weight_ih", "h2h": "weight_hh"}
 
 
 class Layer(NamedTuple):
@@ -66,12 +70,13 @@ def checked_density(density: object, argument: str = "density") -> float:
         RequestError: it is not a number from 0 to 1.
 
     Example:
-        >>> checked_density(1)
-        1.0
+        >>> checked_density(1), checked_density(torch.tensor(0.5))
+        (1.0, 0.5)
     """
-    if isinstance(density, bool) or not isinstance(density, Real) or not 0 <= float(density) <= 1:
+    number = density.item() if isinstance(density, Tensor | np.ndarray) and density.ndim == 0 else density
+    if isinstance(number, bool) or not isinstance(number, Real) or not 0 <= float(number) <= 1:
         raise RequestError(f"{argument}: found {density!r}, expected a number from 0 to 1, the fraction that is kept")
-    return float(density)
+    return float(number)
 
 
 def blind(layers: Mapping[str, Layer], total: int) -> dict[str, int]:
@@ -151,9 +156,9 @@ def budgets(scope: Scope, names: Sequence[str], density: float) -> list[Budget]:
     """Which layers share a density.
 
     Args:
-        scope: a name in `SCOPES`, for all layers together; or the density of each layer by its name or by a pattern of
-            names ("encoder.*", the first that fits, exact names before patterns). A layer that is not mentioned has
-            `density` for itself.
+        scope: a name in `SCOPES`, for all layers together; or the density of each layer by its name, its module's
+            ("encoder"), a pattern of names ("encoder.*"), "i2h" or "h2h"; exact names come first, then the first that
+            fits. A layer that is not mentioned has `density` for itself.
         names: the layers.
         density: from 0 to 1.
 
@@ -172,7 +177,7 @@ def budgets(scope: Scope, names: Sequence[str], density: float) -> list[Budget]:
         raise RequestError(f"scope: found {scope!r}, expected one of {', '.join(SCOPES)}, or a mapping name → density")
     for key, value in scope.items():
         checked_density(value, f"scope[{key!r}]")
-        if not any(_fits(name, key) for name in names):
+        if not any(is_meant(name, key) for name in names):
             raise UnknownNameError("selected layer", str(key), names)
     return [Budget([name], _density_of(name, scope, density), blind) for name in names]
 
@@ -243,14 +248,24 @@ def _ranked(scores: Mapping[str, Tensor], total: int) -> dict[str, int]:
     device = devices.pop() if len(devices) == 1 else torch.device("cpu")
     parts = [part.flatten().to(device) for part in scores.values()]
     kept = torch.split(keep_top(torch.cat(parts), total), [len(part) for part in parts])
-    return {name: int(part.sum()) for name, part in zip(scores, kept, strict=True)}
+    return {name: int(part.count_nonzero()) for name, part in zip(scores, kept, strict=True)}
 
 
-def _fits(name: str, key: str) -> bool:
-    return name == key or fnmatchcase(name, key)
+def is_meant(name: str, wish: str) -> bool:
+    """Whether a weight is meant: by its name, that of a module it belongs to, a pattern of names, "i2h" or "h2h".
+
+    Example:
+        >>> [is_meant("encoder.0.weight", wish) for wish in ("encoder.0.weight", "encoder", "enc*", "enc", "0")]
+        [True, True, True, False, False]
+        >>> is_meant("encoder.weight_ih_l0", "i2h")
+        True
+    """
+    if wish in JUNCTIONS:
+        return name.rpartition(".")[2].startswith(JUNCTIONS[wish])
+    return name == wish or name.startswith(f"{wish}.") or fnmatchcase(name, wish)
 
 
 def _density_of(name: str, scope: Mapping[str, float], otherwise: float) -> float:
     if name in scope:
-        return float(scope[name])
-    return next((float(scope[key]) for key in scope if fnmatchcase(name, key)), otherwise)
+        return checked_density(scope[name])
+    return next((checked_density(scope[key]) for key in scope if is_meant(name, key)), otherwise)

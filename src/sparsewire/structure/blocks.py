@@ -5,6 +5,7 @@ from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from scipy import sparse
 
@@ -98,6 +99,17 @@ def whole(argument: str, value: object, least: int) -> int:
     if number < least:
         raise RequestError(f"{argument}: found {value!r}, expected a whole number of at least {least}")
     return number
+
+
+def checked_generator(generator: object) -> torch.Generator:
+    """The generator itself; nothing here draws from the global seed.
+
+    Raises:
+        RequestError: it is none.
+    """
+    if not isinstance(generator, torch.Generator):
+        raise RequestError(f"generator: found {generator!r}, expected one; pass torch.Generator().manual_seed(0)")
+    return generator
 
 
 def _checked_junction(junction: Collection[int], layers: int) -> Junction:

@@ -18,14 +18,16 @@ def dense_chain(model: Model) -> dict[str, Tensor]:
     """The weights of the dense layers in order, each of shape (out, in), where out is the next one's in.
 
     Of a module: all nn.Linear in the order of their definition; convolutions and other layers are skipped, so that
-    what is left of a convolutional network is its dense tail. Of a state dict: all 2-D tensors whose name ends with
-    "weight".
+    what is left of a convolutional network is its dense tail. Attention is refused: it has dense layers inside, and
+    whatever comes before and after them would look like one chain with them. Of a state dict: all 2-D tensors whose
+    name ends with "weight".
 
     Returns:
         Parameter name → weight as the model holds it (not a copy), detached.
 
     Raises:
-        RequestError: there is no dense layer, two neighbours do not fit, or two layers share one weight.
+        RequestError: there is no dense layer, two neighbours do not fit, two layers share one weight, or there is an
+            nn.MultiheadAttention.
 
     Example:
         >>> model = nn.Sequential(nn.Conv2d(1, 4, 3), nn.Flatten(), nn.Linear(16, 8), nn.ReLU(), nn.Linear(8, 2))
@@ -87,6 +89,10 @@ def _linear_weights(model: nn.Module) -> dict[str, Tensor]:
     names = {id(parameter): name for name, parameter in model.named_parameters()}
     chain: dict[str, Tensor] = {}
     for path, module in model.named_modules():
+        if isinstance(module, nn.MultiheadAttention):
+            raise RequestError(
+                f"model: {path!r} is an attention, so its dense layers are no chain; give the part that is a chain"
+            )
         if isinstance(module, nn.Linear):
             own = f"{path}.weight".removeprefix(".")
             name = names.get(id(module.weight), own)

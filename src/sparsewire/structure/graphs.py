@@ -89,13 +89,15 @@ class NetGraph:
     def from_networkx(cls, graph: "nx.Graph") -> "NetGraph":
         """The graph in layers, every edge led from its lower to its higher node.
 
-        Lower means the smaller number if all nodes are integers, else earlier in the graph's own order; a directed edge
-        against this order is turned round. A node's layer is the length of the longest path from a source; in a layer
-        the nodes keep their order. Values are the edge attribute "weight", 1 where there is none.
+        Lower means the smaller number if all nodes are integers: a directed edge against that is turned round. Between
+        other nodes a directed edge keeps its direction, and an undirected one follows the graph's own order. A node's
+        layer is the length of the longest path from a source, unless the nodes state fitting ones as attribute "layer",
+        as `to_networkx` does; in a layer the nodes keep their order. Values are the edge attribute "weight", 1 where
+        there is none.
 
         Raises:
-            RequestError: the graph has no nodes, a node with an edge to itself, two edges between the same nodes, or a
-                weight that is no real number.
+            RequestError: the graph has no nodes, a node with an edge to itself, two edges between the same nodes,
+                directed edges in a circle, or a weight that is no real number.
 
         Example:
             >>> import networkx as nx
@@ -111,7 +113,7 @@ class NetGraph:
         """A networkx DiGraph of nodes 0, 1, … layer by layer.
 
         Nodes have the attributes "layer" and "index" (the place in the layer), edges "weight". `from_networkx` gives
-        the same graph back if every neuron is in the layer of its longest path and no block is empty.
+        the same graph back, but for blocks without edges.
 
         Example:
             >>> from scipy.sparse import csr_array
@@ -189,10 +191,11 @@ class NetGraph:
             >>> [block.data.tolist() for block in graph.strongest(2).blocks.values()]
             [[1.0, -2.0], []]
         """
-        if whole("edges", edges, least=0) > self.edges:
-            raise RequestError(f"edges: found {edges}, expected at most {self.edges}, the edges of the graph")
-        ranks = edge_ranks([block.data for block in self.blocks.values()], int(edges))
-        return self.subgraph({junction: rank <= edges for junction, rank in zip(self.blocks, ranks, strict=True)})
+        count = whole("edges", edges, least=0)
+        if count > self.edges:
+            raise RequestError(f"edges: found {count}, expected at most {self.edges}, the edges of the graph")
+        ranks = edge_ranks([block.data for block in self.blocks.values()], count)
+        return self.subgraph({junction: rank <= count for junction, rank in zip(self.blocks, ranks, strict=True)})
 
     def forward_reach(self) -> list[Flags]:
         """Per layer, to which neurons a path from an input leads; every input reaches itself.

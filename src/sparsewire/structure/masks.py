@@ -39,6 +39,8 @@ class Masks(Mapping[str, Tensor]):
     __slots__ = ("_tensors",)
 
     def __init__(self, masks: Mapping[str, Tensor]) -> None:
+        if not isinstance(masks, Mapping):
+            raise RequestError(f"masks: found {type(masks).__name__}, expected a mapping name → torch.bool tensor")
         for name, mask in masks.items():
             if not isinstance(mask, Tensor) or mask.dtype != torch.bool:
                 found = f"dtype {mask.dtype}" if isinstance(mask, Tensor) else type(mask).__name__
@@ -87,7 +89,7 @@ class Masks(Mapping[str, Tensor]):
     @property
     def count(self) -> int:
         """How many weights are kept."""
-        return sum(int(mask.sum()) for mask in self._tensors.values())
+        return sum(int(mask.count_nonzero()) for mask in self._tensors.values())
 
     @property
     def total(self) -> int:
@@ -101,29 +103,31 @@ class Masks(Mapping[str, Tensor]):
 
     def densities(self) -> dict[str, float]:
         """The density of each weight by itself."""
-        return {name: int(mask.sum()) / mask.numel() if mask.numel() else 1.0 for name, mask in self.items()}
+        return {name: int(mask.count_nonzero()) / mask.numel() if mask.numel() else 1.0 for name, mask in self.items()}
 
     def to(self, device: torch.device | str) -> "Masks":
         """The same masks on another device."""
         return Masks({name: mask.to(device) for name, mask in self.items()})
 
-    def __and__(self, other: "Masks") -> "Masks":
+    def __and__(self, other: Mapping[str, Tensor]) -> "Masks":
         return self._combine(other, torch.logical_and)
 
-    def __or__(self, other: "Masks") -> "Masks":
+    def __or__(self, other: Mapping[str, Tensor]) -> "Masks":
         return self._combine(other, torch.logical_or)
 
-    def __xor__(self, other: "Masks") -> "Masks":
+    def __xor__(self, other: Mapping[str, Tensor]) -> "Masks":
         return self._combine(other, torch.logical_xor)
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Masks):
             return NotImplemented
-        return self.keys() == other.keys() and all(torch.equal(self[name], other[name]) for name in self)
+        return self.keys() == other.keys() and all(
+            torch.equal(mask, other[name].to(mask.device)) for name, mask in self.items()
+        )
 
     __hash__ = None  # type: ignore[assignment]  # equal by content, and tensors have no hash by content
 
-    def overlap(self, other: "Masks") -> float:
+    def overlap(self, other: Mapping[str, Tensor]) -> float:
         """How alike two masks are: |A ∩ B| / |A ∪ B|, from 0 (disjoint) to 1 (equal); 1 if both keep nothing.
 
         Raises:
@@ -162,6 +166,8 @@ class Masks(Mapping[str, Tensor]):
         Raises:
             RequestError: the model lacks one of them, or has it in another shape.
         """
+        if not isinstance(model, nn.Module):
+            raise RequestError(f"model: found {type(model).__name__}, expected a torch module")
         parameters = dict(model.named_parameters(remove_duplicate=False))
         for name, mask in self.items():
             if name not in parameters:
@@ -224,17 +230,20 @@ class Masks(Mapping[str, Tensor]):
         except (ValueError, RuntimeError) as cause:
             raise CheckpointError(f"{os.fspath(path)} holds no masks: {cause}") from cause
 
-    def _combine(self, other: "Masks", operation: Callable[[Tensor, Tensor], Tensor]) -> "Masks":
+    def _combine(self, other: Mapping[str, Tensor], operation: Callable[[Tensor, Tensor], Tensor]) -> "Masks":
+        if not isinstance(other, Mapping):
+            return NotImplemented
         if self.keys() != other.keys():
             only = sorted(self.keys() ^ other.keys())
             raise RequestError(f"masks of different models: {only[0]!r} is in one of the two only")
+        other = other if isinstance(other, Masks) else Masks(other)  # refuses numbers, of which all but 0 would be True
         for name, mask in self.items():
             if mask.shape != other[name].shape:
                 raise RequestError(
                     f"mask of {name!r}: shapes {tuple(mask.shape)} and {tuple(other[name].shape)} differ; "
                     "only masks of one model can be combined"
                 )
-        return Masks({name: operation(mask, other[name]) for name, mask in self.items()})
+        return Masks({name: operation(mask, other[name].to(mask.device)) for name, mask in self.items()})
 
 
 def maskable(model: nn.Module) -> dict[str, nn.Parameter]:
@@ -243,6 +252,8 @@ def maskable(model: nn.Module) -> dict[str, nn.Parameter]:
     Returns:
         Parameter name (the first one, where it is tied) → parameter, in the model's order.
     """
+    if not isinstance(model, nn.Module):
+        raise RequestError(f"model: found {type(model).__name__}, expected a torch module")
     wanted: set[int] = set()
     for module in model.modules():
         wanted.update(id(weight) for weight in _weights_of_module(module))

@@ -18,27 +18,35 @@ Edge = tuple[int, int, float]
 def layers_of_networkx(graph: "nx.Graph") -> tuple[tuple[int, ...], dict[Junction, Block]]:
     """The sizes and blocks of a networkx graph.
 
-    Every edge leads from the lower to the higher node, so that there is no cycle: by their numbers if all nodes are
-    integers, else in the graph's own order. A directed edge against this order is turned round. A node's layer is 0 if
-    nothing leads to it, else one more than the highest layer of its predecessors: the longest path from a source.
-    In each layer the nodes keep their order. Values are the edge attribute "weight", 1 where there is none.
+    Every edge leads from the lower to the higher node, so that there is no cycle. If all nodes are integers, lower is
+    the smaller number, and a directed edge against it is turned round. Other nodes have no numbers: there a directed
+    edge keeps its direction, and an undirected one leads from the node that is earlier in the graph's own order to the
+    later one.
+
+    A node's layer is 0 if nothing leads to it, else one more than the highest layer of its predecessors: the longest
+    path from a source. Layers that the nodes themselves state as attribute "layer", as in `networkx_of_layers`, come
+    before that, if all nodes do, no layer is empty and every edge rises. In each layer the nodes keep their order.
+    Values are the edge attribute "weight", 1 where there is none.
 
     Raises:
         RequestError: the graph has no nodes, a node with an edge to itself, two edges between the same nodes (also one
-            there and one back), or a weight that is no real number.
+            there and one back), directed edges in a circle, or a weight that is no real number.
 
     Reference:
         Stier and Granitzer (2019), "Structural analysis of sparse neural networks": the layer index ind(v).
     """
+    if not hasattr(graph, "nodes"):
+        raise RequestError(f"graph: found {type(graph).__name__}, expected a networkx graph")
     nodes = list(graph.nodes)
     if not nodes:
         raise RequestError("graph: found no nodes, expected at least one")
     if all(isinstance(node, Integral) for node in nodes):
         nodes.sort()
+    else:
+        nodes = _in_direction(graph, nodes)
     edges = _rising_edges(graph, {node: place for place, node in enumerate(nodes)})
-    layer = [0] * len(nodes)
-    for low, high, _ in sorted(edges):  # by the lower node: what leads to it has been seen by then
-        layer[high] = max(layer[high], layer[low] + 1)
+    layer = _stated_layers([graph.nodes[node].get("layer") for node in nodes], edges)
+    layer = layer or _longest_paths(len(nodes), edges)
     sizes = [0] * (max(layer) + 1)
     index = []
     for place in layer:
@@ -67,6 +75,22 @@ def networkx_of_layers(sizes: Sequence[int], blocks: Mapping[Junction, Block]) -
     return graph
 
 
+def _in_direction(graph: "nx.Graph", nodes: list[Hashable]) -> list[Hashable]:
+    """The nodes in an order in which every directed edge leads to a later one; else in the given order."""
+    import networkx as nx
+
+    if not isinstance(graph, nx.DiGraph):  # a MultiDiGraph is one too
+        return nodes
+    places = {node: place for place, node in enumerate(nodes)}
+    try:
+        return list(nx.lexicographical_topological_sort(graph, key=places.__getitem__))
+    except nx.NetworkXUnfeasible:
+        raise RequestError(
+            "graph: found directed edges in a circle, expected none; number the nodes 0, 1, … to lead edges from lower "
+            "to higher ones"
+        ) from None
+
+
 def _rising_edges(graph: "nx.Graph", places: Mapping[Hashable, int]) -> list[Edge]:
     edges: dict[tuple[int, int], float] = {}
     for one, other, weight in graph.edges(data="weight", default=1.0):
@@ -79,6 +103,21 @@ def _rising_edges(graph: "nx.Graph", places: Mapping[Hashable, int]) -> list[Edg
             raise RequestError(f"graph: found two edges between {one!r} and {other!r}, expected at most one")
         edges[low, high] = float(weight)
     return [(low, high, weight) for (low, high), weight in edges.items()]
+
+
+def _stated_layers(stated: Sequence[object], edges: Sequence[Edge]) -> list[int]:
+    """The layers that the nodes state, or none if these cannot be the layers of the graph."""
+    layer = [int(one) for one in stated if isinstance(one, Integral)]
+    if len(layer) < len(stated) or set(layer) != set(range(max(layer) + 1)):
+        return []
+    return layer if all(layer[low] < layer[high] for low, high, _ in edges) else []
+
+
+def _longest_paths(nodes: int, edges: Sequence[Edge]) -> list[int]:
+    layer = [0] * nodes
+    for low, high, _ in sorted(edges):  # by the lower node: what leads to it has been seen by then
+        layer[high] = max(layer[high], layer[low] + 1)
+    return layer
 
 
 def _blocks(

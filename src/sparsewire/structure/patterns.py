@@ -15,6 +15,7 @@ from torch import Tensor
 from sparsewire.errors import RequestError
 from sparsewire.kernels.top_k import keep_top, keep_top_of_rows
 from sparsewire.structure.allocation import nearest_set_bits, sums_of_multiples
+from sparsewire.structure.blocks import whole
 
 Grid = tuple[int, ...]
 
@@ -53,7 +54,7 @@ class Pattern:
 
     def room(self, live: Tensor) -> int:
         """How many units can be kept at most where only the `live` ones (a bool grid) still exist."""
-        return int(live.sum())
+        return int(live.count_nonzero())
 
     def settle(self, total: int, grids: Mapping[str, Grid], rooms: Mapping[str, int]) -> int:
         """How many units are kept of all layers together where `total` are asked for: as many, or an error.
@@ -127,7 +128,8 @@ class Block(Pattern):
     columns: int
 
     def __post_init__(self) -> None:
-        _positive(self, rows=self.rows, columns=self.columns)
+        whole("rows", self.rows, least=1)
+        whole("columns", self.columns, least=1)
 
     def grid(self, site: Site) -> Grid:
         """One entry per block; the weight must be made of whole ones."""
@@ -167,7 +169,8 @@ class NM(Pattern):
     m: int
 
     def __post_init__(self) -> None:
-        _positive(self, n=self.n, m=self.m)
+        whole("n", self.n, least=1)
+        whole("m", self.m, least=1)
         if self.n > self.m:
             raise RequestError(f"n: found {self.n} of every {self.m}, expected at most m = {self.m}")
 
@@ -274,9 +277,3 @@ def _impossible(pattern: Pattern, total: int, grids: Mapping[str, Grid], possibl
         f"density: found {total:,} of {size:,} weights ({total / size:.4g}), which {pattern} cannot keep; "
         f"the nearest possible: {densities}"
     )
-
-
-def _positive(pattern: Pattern, **sizes: int) -> None:
-    for name, size in sizes.items():
-        if isinstance(size, bool) or not isinstance(size, int) or size < 1:
-            raise RequestError(f"{name}: found {size!r} in {pattern}, expected a whole number above 0")

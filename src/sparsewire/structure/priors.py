@@ -7,7 +7,7 @@ import numpy as np
 import torch
 
 from sparsewire.errors import RequestError
-from sparsewire.structure.blocks import block_of_sorted, checked_sizes, whole
+from sparsewire.structure.blocks import block_of_sorted, checked_generator, checked_sizes, whole
 from sparsewire.structure.graphs import NetGraph
 
 
@@ -39,7 +39,7 @@ def lightning_paths(sizes: Sequence[int], paths: int, *, generator: torch.Genera
     if len(sizes) < 2:
         raise RequestError(f"sizes: found {sizes}, expected at least two layers, or there is no path")
     paths = whole("paths", paths, least=1)
-    device = generator.device
+    device = checked_generator(generator).device
     drawn = [torch.randint(size, (paths,), generator=generator, device=device).cpu().numpy() for size in sizes]
     blocks = {}
     for layer, (n_in, n_out) in enumerate(pairwise(sizes)):

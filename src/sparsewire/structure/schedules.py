@@ -15,6 +15,7 @@ from torch import Tensor
 
 from sparsewire.errors import RequestError
 from sparsewire.structure.allocation import checked_density
+from sparsewire.structure.blocks import whole
 
 Schedule = Callable[[int], float]
 
@@ -211,8 +212,7 @@ def _prunings(step: int, begin: int, every: int, until: int | None) -> int:
 
 def _whole(**numbers: tuple[object, int]) -> None:
     for name, (number, least) in numbers.items():
-        if isinstance(number, bool) or not isinstance(number, int) or number < least:
-            raise RequestError(f"{name}: found {number!r}, expected a whole number from {least} up")
+        whole(name, number, least)
 
 
 def _ordered(begin: int, until: int | None) -> None:

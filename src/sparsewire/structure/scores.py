@@ -6,7 +6,8 @@ A score is one of
     a `ModelScore` (question) → name → scores         what needs more: a generator, the masks, the model, data, a loss
     a mapping      name → scores                      numbers that you have already
 
-and gives numbers of the weight's shape, or one number per unit of the pattern (a neuron, a block).
+and gives numbers of the weight's shape, or one number per unit of the pattern (a neuron, a block), as a tensor or an
+array.
 """
 
 from abc import ABC, abstractmethod
@@ -14,6 +15,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -25,7 +27,8 @@ class Question:
     """What is to be scored, and everything that a score may look at.
 
     Attributes:
-        weights: name → weight, of the parameters that are pruned; detached, to be read only.
+        weights: name → weight, of those that are pruned: the parameters themselves, with their gradients; not to be
+            changed.
         live: name → bool tensor of the weight's shape, False where masks dropped it already.
         units: name → shape of the pattern's units: the weight's as a matrix, (neurons,), or (blocks down, across).
         generator: the source of all randomness, if one was given.
@@ -81,9 +84,9 @@ class Random(ModelScore):
     def __call__(self, question: Question) -> dict[str, Tensor]:
         """One draw per unit."""
         generator = question.generator
-        if generator is None:
+        if not isinstance(generator, torch.Generator):
             raise RequestError(
-                "generator: found None, but random scores are drawn; pass torch.Generator().manual_seed(0)"
+                f"generator: found {generator!r}, but random scores are drawn; pass torch.Generator().manual_seed(0)"
             )
         # Not one per weight: sums over many weights would favour large neurons.
         # float64, since float32 has only 2**24 numbers in [0, 1), too few to be free of ties.
@@ -157,10 +160,16 @@ def answers(score: Score, question: Question) -> dict[str, Tensor]:
     for name in question.weights:
         if name not in found:
             raise UnknownNameError("weight with a score", name, found)
-        if not isinstance(found[name], Tensor) or found[name].is_complex():
-            kind = found[name].dtype if isinstance(found[name], Tensor) else type(found[name]).__name__
-            raise RequestError(f"score: found {kind} for {name!r}, expected a tensor of real numbers")
-    return {name: found[name].detach() for name in question.weights}
+    return {name: _numbers(found[name], name) for name in question.weights}
+
+
+def _numbers(scores: Any, name: str) -> Tensor:
+    if isinstance(scores, np.ndarray) and scores.dtype.kind in "fiub":
+        return torch.tensor(scores)
+    if not isinstance(scores, Tensor) or scores.is_complex():
+        kind = scores.dtype if isinstance(scores, Tensor | np.ndarray) else type(scores).__name__
+        raise RequestError(f"score: found {kind} for {name!r}, expected a tensor of real numbers")
+    return scores.detach()
 
 
 def _asked(score: Score, question: Question) -> Mapping[str, Tensor]:

@@ -1,37 +1,36 @@
 """Scores, an allocation and a pattern become masks: the only place where it is decided which weights stay."""
 
+import inspect
 import math
 import re
-from collections.abc import Callable, Mapping, Sequence
-from fnmatch import fnmatchcase
+from collections.abc import Callable, Collection, Mapping
 from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
 
 from sparsewire.errors import RequestError, UnknownNameError
-from sparsewire.structure.allocation import Budget, Layer, Scope, budgets, checked_density, count_of
+from sparsewire.structure.allocation import Budget, Layer, Scope, budgets, checked_density, count_of, is_meant
 from sparsewire.structure.masks import Masks, maskable
+from sparsewire.structure.pattern_names import pattern_of
 from sparsewire.structure.patterns import Grid, Pattern, Site, Unstructured
 from sparsewire.structure.scores import Question, Score, answers
 
-Only = str | Sequence[str] | Callable[[str, Tensor], bool]
-
-# The words for the two junctions of a recurrent layer: its inputs to its neurons, and these to themselves.
-JUNCTIONS = {"i2h": "weight_ih", "h2h": "weight_hh"}
+Only = str | Collection[str] | Callable[[str], bool] | Callable[[str, Tensor], bool]
 
 
+@torch.no_grad()
 def prune(
     model: nn.Module | Mapping[str, Tensor],
     *,
     score: Score,
     density: float,
     scope: Scope = "blind",
-    pattern: Pattern | None = None,
+    pattern: Pattern | str | None = None,
     only: Only | None = None,
     data: Any = None,
     loss: Any = None,
-    masks: Masks | None = None,
+    masks: Mapping[str, Tensor] | None = None,
     generator: torch.Generator | None = None,
 ) -> Masks:
     """The masks that keep the best fraction of the weights; the model is left as it is.
@@ -45,14 +44,16 @@ def prune(
             by name, such as a state dict: then every floating tensor of two or more dimensions whose name ends in
             "weight" or holds "weight_" (embeddings too; leave those out with `only`).
         score: how important a weight is: a name ("magnitude", "random", "neuron_l1", "neuron_l2"), a function
-            weight → scores, a `ModelScore`, or a mapping name → scores.
+            weight → scores (such as `lambda w: (w * w.grad).abs()`), a `ModelScore`, or a mapping name → scores.
         density: the fraction that is kept, from 0 to 1, of all selected weights, also where `masks` dropped some.
         scope: how much of each layer: "blind" (one ranking), "uniform" (the same fraction), "uniform_amount" (the same
             amount removed), "distributed" (one ranking of score / deviation), "erk" (small layers denser); or a mapping
-            from names or patterns of names to the density of each such layer; then `density` is that of each other one.
-        pattern: which shapes are kept or dropped; single weights unless told.
-        only: which weights: patterns of names ("encoder.*"), "i2h" or "h2h" (of recurrent layers), or a function
-            (name, weight) → bool. The others keep all, or what `masks` keeps.
+            from names, as for `only`, to the density of each such layer; then `density` is that of each other one.
+        pattern: which shapes are kept or dropped, or the name of a pattern such as "neurons" or "2:4" (see
+            `pattern_of`); single weights unless told.
+        only: which weights: one or several names of weights, of modules ("encoder") or patterns of names ("enc*"),
+            "i2h" or "h2h" (of recurrent layers); or a function (name) → bool or (name, weight) → bool. The others keep
+            all, or what `masks` keeps.
         data: handed to scores that need it.
         loss: handed to scores that need it.
         masks: what exists now; the result only drops from these.
@@ -71,9 +72,7 @@ def prune(
         >>> prune(layer, score="magnitude", density=0.5)["weight"]
         tensor([[False,  True, False,  True]])
     """
-    pattern = Unstructured() if pattern is None else pattern
-    if not isinstance(pattern, Pattern):
-        raise RequestError(f"pattern: found {pattern!r}, expected a pattern such as Neurons(), NM(2, 4) or Block(4, 4)")
+    pattern = pattern_of(pattern)
     density = checked_density(density)
     prunable, before = _start(model, masks)
     weights = _selected(prunable, only)
@@ -99,12 +98,14 @@ class _Part(NamedTuple):
     live_units: int
 
 
-def _start(model: nn.Module | Mapping[str, Tensor], masks: Masks | None) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+def _start(
+    model: nn.Module | Mapping[str, Tensor], masks: Mapping[str, Tensor] | None
+) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
     """The weights that can be pruned, and what exists of each now (and of others that `masks` is about)."""
     everything: Mapping[str, Tensor]
     if isinstance(model, nn.Module):
         everything = dict(model.named_parameters())
-        prunable = {name: weight.detach() for name, weight in maskable(model).items()}
+        prunable: dict[str, Tensor] = {**maskable(model)}
     elif isinstance(model, Mapping):
         everything = {name: tensor for name, tensor in model.items() if isinstance(tensor, Tensor)}
         prunable = _weights_by_name(everything)
@@ -131,7 +132,7 @@ def _weights_by_name(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
         is_weight = name.endswith("weight") or "weight_" in name
         if is_weight and tensor.ndim >= 2 and tensor.is_floating_point() and place not in seen:
             seen.add(place)  # a tied weight has several names and is one tensor
-            found[name] = tensor.detach()
+            found[name] = tensor
     return found
 
 
@@ -139,13 +140,16 @@ def _selected(weights: Mapping[str, Tensor], only: Only | None) -> dict[str, Ten
     if only is None:
         return dict(weights)
     if callable(only):
-        names = {name for name, weight in weights.items() if only(name, weight)}
+        names = {name for name, weight in weights.items() if _says_yes(only, name, weight)}
         if not names:
             raise RequestError(f"only: the function selects none of {', '.join(weights)}")
     else:
+        wishes = [only] if isinstance(only, str) else only
+        if not isinstance(wishes, Collection) or not all(isinstance(wish, str) for wish in wishes):
+            raise RequestError(f"only: found {only!r}, expected a pattern of names, a list of such, or a function")
         names = set()
-        for wish in [only] if isinstance(only, str) else only:
-            fitting = {name for name in weights if _is_meant(name, wish)}
+        for wish in wishes:
+            fitting = {name for name in weights if is_meant(name, wish)}
             if not fitting:
                 raise UnknownNameError("weight to prune", wish, weights)
             names |= fitting
@@ -154,10 +158,14 @@ def _selected(weights: Mapping[str, Tensor], only: Only | None) -> dict[str, Ten
     return {name: weight for name, weight in weights.items() if name in names}
 
 
-def _is_meant(name: str, wish: str) -> bool:
-    if wish in JUNCTIONS:
-        return name.rpartition(".")[2].startswith(JUNCTIONS[wish])
-    return name == wish or fnmatchcase(name, wish)
+def _says_yes(function: Callable[..., Any], name: str, weight: Tensor) -> bool:
+    try:
+        inspect.signature(function).bind(name)
+    except TypeError:  # the name alone is not enough for it
+        return bool(function(name, weight))
+    except ValueError:  # a function in C that hides its signature, such as a method of str
+        pass
+    return bool(function(name))
 
 
 def _refuse_transposed(model: object, weights: Mapping[str, Tensor], pattern: Pattern) -> None:
@@ -199,7 +207,7 @@ def _part(weight: Tensor, live: Tensor, scores: Tensor, site: Site, pattern: Pat
             "look at its weights, or at what the score was computed from"
         )
     units = torch.where(live_units, scores, -math.inf)
-    return _Part(Layer(weight, live, units, pattern.room(live_units)), int(live_units.sum()))
+    return _Part(Layer(weight, live, units, pattern.room(live_units)), int(live_units.count_nonzero()))
 
 
 def _counts(budget: Budget, parts: Mapping[str, _Part], pattern: Pattern, grids: Mapping[str, Grid]) -> dict[str, int]:

@@ -15,6 +15,7 @@ from sparsewire.errors import DivergedError, RequestError
 from sparsewire.structure.blocks import whole
 from sparsewire.structure.masks import Masks
 from sparsewire.training.batches import Batch, Data, feed
+from sparsewire.training.checks import check_model, check_optimizer, check_settings
 from sparsewire.training.fused import Choice, Loss, choose
 from sparsewire.training.history import Epoch, Evaluation, History
 from sparsewire.training.optimizer import SparseOptimizer
@@ -74,7 +75,8 @@ def fit(
         The history, with the masks at the end.
 
     Raises:
-        DivergedError: the loss of a batch is not finite. The weights are those before this step.
+        DivergedError: the loss of a batch is not finite; the weights are then those before this step. Or a weight is
+            not after an epoch.
         RequestError: an argument cannot be, or `fused` is True and the whole-network step does not apply.
 
     Example:
@@ -86,6 +88,8 @@ def fit(
         >>> history.steps, history.loss[-1] < history.loss[0]
         (400, True)
     """
+    check_model(model)
+    check_settings(loss, clip_norm, generator)
     place = _place(model, device)
     used = _optimizer(optimizer, model, masks, rule)
     source = feed(data, batch_size)
@@ -101,6 +105,7 @@ def fit(
             batches = source.passes(order, choice.route != "autograd")
             steps, mean = _train(step, batches, place, number, source.steps, report)
             seconds = time.perf_counter() - start
+            _check_weights(model, number)
             judged = (
                 None if validation is None else evaluate(model, validation, loss=loss, batch_size=_many(batch_size))
             )
@@ -181,6 +186,16 @@ def _diverged(value: float, epoch: int, step: int, last: float) -> str:
     )
 
 
+def _check_weights(model: nn.Module, epoch: int) -> None:
+    """The loss tells of a bad weight one step late, hence not of the last step of an epoch."""
+    for name, weight in model.named_parameters():
+        if not bool(torch.isfinite(weight.detach()).all()):
+            raise DivergedError(
+                f"training diverged: {name!r} holds numbers that are not finite after epoch {epoch}. "
+                "Lower the learning rate, scale the inputs, or clip the gradients (clip_norm=1.0)"
+            )
+
+
 def _chosen(
     fused: bool | None, model: nn.Module, optimizer: Optimizer, loss: Loss | None, clip_norm: float | None
 ) -> Choice:
@@ -197,7 +212,8 @@ def _optimizer(
 ) -> Optimizer:
     if rule is not None and masks is None:
         raise RequestError("rule: found one without masks; to start with all weights say masks=Masks.from_model(model)")
-    used = optimizer if isinstance(optimizer, Optimizer) else optimizer(list(model.parameters()))
+    used = optimizer(list(model.parameters())) if callable(optimizer) else optimizer
+    check_optimizer(used, model)
     if isinstance(used.inner if isinstance(used, SparseOptimizer) else used, LBFGS):
         raise RequestError(
             "optimizer: found LBFGS, which takes several looks at a batch; call its step in your own loop"
@@ -226,7 +242,10 @@ def _masks_of(optimizer: Optimizer) -> Masks | None:
 
 def _place(model: nn.Module, device: torch.device | str | None) -> torch.device:
     if device is not None:
-        model.to(device)
+        try:
+            model.to(device)
+        except (RuntimeError, TypeError) as cause:
+            raise RequestError(f"device: found {device!r}, expected one that this machine has: {cause}") from cause
     first = next(model.parameters(), None)
     return torch.device(device or "cpu") if first is None else first.device
 

@@ -12,7 +12,7 @@ from sparsewire.errors import RequestError
 from sparsewire.structure.masks import Masks
 from sparsewire.training.memory import forget_
 from sparsewire.training.projection import Projection
-from sparsewire.training.rules import Move, Rule, is_dense, moment_of, recall, remembered, static
+from sparsewire.training.rules import Move, Rule, checked_rule, is_dense, moment_of, recall, remembered, static
 
 _OWN_KEYS = ("masks", "rule", "steps")
 
@@ -91,8 +91,7 @@ class SparseOptimizer(Optimizer):
     ) -> None:
         if not isinstance(optimizer, Optimizer) or isinstance(optimizer, SparseOptimizer):
             raise RequestError(f"optimizer: found {type(optimizer).__name__}, expected one of torch's, e.g. SGD(…)")
-        rule = static() if rule is None else rule
-        moment_of(rule)
+        rule = checked_rule(static() if rule is None else rule)
         masks = masks if isinstance(masks, Masks) else Masks(masks)
         state = {"inner": optimizer, "rule": rule, "_weights": _weights_of(model, masks), "_steps": 0}
         # Not Optimizer.__init__, which would make groups of its own; this makes the rest of an optimizer, its hooks.

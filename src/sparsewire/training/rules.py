@@ -5,6 +5,7 @@ with are no matter of rules (`prune` and the priors make them). A new method is 
 around `prune` or `Masks`; nothing has to be registered.
 """
 
+import inspect
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
@@ -15,7 +16,9 @@ from torch import Tensor
 
 from sparsewire.errors import RequestError, UnknownNameError
 from sparsewire.structure.allocation import SCOPES, Scope
+from sparsewire.structure.blocks import whole
 from sparsewire.structure.masks import Masks
+from sparsewire.structure.pattern_names import pattern_of
 from sparsewire.structure.patterns import Pattern
 from sparsewire.structure.schedules import Schedule
 from sparsewire.structure.scores import SCORES, Score
@@ -96,6 +99,31 @@ def moment_of(rule: Rule | Move) -> Moment:
     return "after" if when == "after" else "before"
 
 
+def checked_rule(rule: Rule | Move) -> Rule | Move:
+    """The rule itself.
+
+    Raises:
+        RequestError: it is none, or it cannot be called as one.
+
+    Example:
+        >>> checked_rule(static)
+        Traceback (most recent call last):
+            ...
+        sparsewire.errors.RequestError: rule: found <function static ...>, which takes no (step, masks, weights, ...
+    """
+    moment_of(rule)
+    try:
+        inspect.signature(rule).bind(0, {}, {}, {})
+    except ValueError:  # a function in C that hides its signature
+        pass
+    except TypeError:
+        raise RequestError(
+            f"rule: found {rule!r}, which takes no (step, masks, weights, gradients); what makes a rule is called "
+            "first, e.g. rules.static()"
+        ) from None
+    return rule
+
+
 def is_dense(rule: Rule | Move) -> bool:
     """Whether connections outside the masks live on under a rule; not, if it does not say.
 
@@ -173,20 +201,20 @@ class Gradual:
     score: Score
     scope: Scope
     every: int
-    pattern: Pattern | None
+    pattern: Pattern | str | None
     only: Only | None
     generator: torch.Generator | None
 
     def __post_init__(self) -> None:
         if not callable(self.schedule):
             raise RequestError(f"schedule: found {self.schedule!r}, expected a function step → density; try cubic(…)")
-        if isinstance(self.every, bool) or not isinstance(self.every, int) or self.every < 1:
-            raise RequestError(f"every: found {self.every!r}, expected a whole number of steps from 1 up")
+        whole("every", self.every, least=1)
         # Now, and not thousands of steps later, when the first weights are pruned.
         if isinstance(self.score, str) and self.score not in SCORES:
             raise UnknownNameError("score", self.score, SCORES)
         if isinstance(self.scope, str) and self.scope not in SCOPES:
             raise UnknownNameError("scope", self.scope, SCOPES)
+        pattern_of(self.pattern)
 
     def __call__(
         self, step: int, masks: Masks, weights: Mapping[str, Tensor], gradients: Mapping[str, Tensor]
@@ -235,7 +263,7 @@ def gradual(
     score: Score = "magnitude",
     scope: Scope = "blind",
     every: int = 1,
-    pattern: Pattern | None = None,
+    pattern: Pattern | str | None = None,
     only: Only | None = None,
     generator: torch.Generator | None = None,
 ) -> Gradual:
@@ -246,7 +274,8 @@ def gradual(
 
     Args:
         schedule: step → density, from 0 to 1, e.g. `cubic(0.1, until=900)`; see `structure.schedules`.
-        score: how important a weight is, as for `prune`; scores that need a model, data or a loss are none here.
+        score: how important a weight is, as for `prune`, where a function sees the weight's gradient of this step as
+            `weight.grad`; scores that need a model, data or a loss are none here.
         scope: how much of each layer, as for `prune`.
         every: look at the schedule only at steps 0, every, 2 · every, ….
         pattern: which shapes are dropped, as for `prune`.

@@ -11,7 +11,7 @@ from torch import nn
 from sparsewire.analysis.paths import complete_path_fraction
 from sparsewire.experiments import CATALOGUE
 from sparsewire.experiments.lightning.path_curves import initialize_
-from sparsewire.experiments.lightning.setup import SOURCE, Source, load, network, places, train
+from sparsewire.experiments.lightning.setup import SOURCE, Hidden, Lightnings, Source, load, network, places, train
 from sparsewire.lab.experiment import Experiment, Outcome, Scale, Trial
 from sparsewire.lab.findings import Claim, ClaimTable, Grid, Picture, Section
 from sparsewire.lab.spec import Spec
@@ -34,9 +34,9 @@ class InitializationSpec(Spec):
 
     experiment: Literal["lightning.initializations"] = NAME
     data: Source = "mnist"
-    hidden: tuple[int, ...] = (300, 100)
+    hidden: Hidden = (300, 100)
     initialization: Initialization = "lightning"
-    lightnings: int = Field(default=1000, ge=1)
+    lightnings: Lightnings = 1000
     strength: float = Field(default=0.5, gt=0)
     epochs: int = Field(default=30, ge=1)
     rate: float = Field(default=0.05, gt=0)

@@ -9,7 +9,7 @@ from pydantic import Field
 
 from sparsewire.analysis.paths import complete_path_fraction
 from sparsewire.experiments import CATALOGUE
-from sparsewire.experiments.lightning.setup import SOURCE, Source, network
+from sparsewire.experiments.lightning.setup import SOURCE, Hidden, Source, network
 from sparsewire.lab.experiment import Experiment, Outcome, Scale, Trial
 from sparsewire.lab.findings import Claim, ClaimTable, Grid, Picture, Section
 from sparsewire.lab.spec import Spec
@@ -29,7 +29,7 @@ class PathCurveSpec(Spec):
 
     experiment: Literal["lightning.path_curves"] = NAME
     data: Source = "mnist"
-    hidden: tuple[int, ...] = (300, 100)
+    hidden: Hidden = (300, 100)
     initialization: Initialization = "glorot_uniform"
     draws: int = Field(default=250, ge=2)
 

@@ -7,7 +7,7 @@ from pydantic import Field
 
 from sparsewire.analysis.paths import complete_path_fraction
 from sparsewire.experiments import CATALOGUE
-from sparsewire.experiments.lightning.setup import SOURCE, Source, glorot, load, network, train
+from sparsewire.experiments.lightning.setup import SOURCE, Hidden, Source, glorot, load, network, train
 from sparsewire.lab.experiment import Experiment, Outcome, Scale, Trial
 from sparsewire.lab.findings import Claim, ClaimTable, Picture, Section
 from sparsewire.lab.spec import Spec
@@ -20,7 +20,7 @@ class PathTrainingSpec(Spec):
 
     experiment: Literal["lightning.path_training"] = NAME
     data: Source = "mnist"
-    hidden: tuple[int, ...] = (300, 100)
+    hidden: Hidden = (300, 100)
     epochs: int = Field(default=30, ge=1)
     rate: float = Field(default=0.05, gt=0)
     edges: tuple[int, ...] = (1_000, 10_000)

@@ -14,7 +14,7 @@ from pydantic import Field
 from sparsewire.analysis.change import connection_changes, type_correlation, weight_correlation
 from sparsewire.analysis.paths import sparse_graph
 from sparsewire.experiments import CATALOGUE
-from sparsewire.experiments.lightning.setup import SOURCE, Source, glorot, load, network, places, train
+from sparsewire.experiments.lightning.setup import SOURCE, Hidden, Source, glorot, load, network, places, train
 from sparsewire.lab.experiment import Experiment, Outcome, Scale, Trial
 from sparsewire.lab.findings import Claim, ClaimTable, Grid, Picture, Section
 from sparsewire.lab.spec import Spec
@@ -57,7 +57,7 @@ class RebuildSpec(Spec):
 
     experiment: Literal["lightning.rebuild"] = NAME
     data: Source = "mnist"
-    hidden: tuple[int, ...] = (300, 100)
+    hidden: Hidden = (300, 100)
     epochs: int = Field(default=30, ge=1)
     rate: float = Field(default=0.05, gt=0)
     active: tuple[float, ...] = tuple(CHANGES)

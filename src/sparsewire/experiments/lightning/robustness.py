@@ -7,7 +7,7 @@ from typing import Final, Literal
 from pydantic import Field
 
 from sparsewire.experiments import CATALOGUE
-from sparsewire.experiments.lightning.setup import SOURCE, Source, load, network, train
+from sparsewire.experiments.lightning.setup import SOURCE, Hidden, Lightnings, Source, load, network, train
 from sparsewire.lab.experiment import Experiment, Outcome, Scale, Trial
 from sparsewire.lab.findings import Claim, ClaimTable, Note, Picture, Section
 from sparsewire.lab.spec import Spec
@@ -24,8 +24,8 @@ class RobustnessSpec(Spec):
 
     experiment: Literal["lightning.robustness"] = NAME
     data: Source = "mnist"
-    hidden: tuple[int, ...] = (300, 100)
-    lightnings: int = Field(default=1000, ge=1)
+    hidden: Hidden = (300, 100)
+    lightnings: Lightnings = 1000
     strength: float = Field(default=0.1, gt=0)
     epochs: int = Field(default=100, ge=1)
     rate: float = Field(default=0.05, gt=0)

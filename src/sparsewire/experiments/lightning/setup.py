@@ -1,8 +1,9 @@
 """What the experiments of paper 000 on MNIST share: the data, the network, the optimizer (section 4.1)."""
 
-from typing import Literal
+from typing import Annotated, Literal
 
 import torch
+from pydantic import Field
 from torch import nn
 
 from sparsewire.data import DataSet, digits, mnist
@@ -13,6 +14,8 @@ from sparsewire.training.history import History
 from sparsewire.training.loop import fit
 
 Source = Literal["mnist", "digits"]
+Hidden = tuple[Annotated[int, Field(ge=1, le=100_000)], ...]
+Lightnings = Annotated[int, Field(ge=1, le=10_000_000)]
 
 # The smoke scale is for tests: embedded digits, a small network, a few epochs.
 SOURCE: dict[Scale, Source] = {"smoke": "digits", "desk": "mnist", "full": "mnist"}
