@@ -1,6 +1,6 @@
 """Steps per second of `fit` against the usual loops: LeNet-300-100, batches of 100, plain SGD.
 
-    python benchmarks/fit_speed.py [--rounds 15] [--threads 1 2] [--steps 100]
+    python benchmarks/fit_speed.py [--rounds 7] [--threads 1 2] [--steps 600]
 
 All loops train the same network on the same synthetic data of MNIST's shape, in turns; each round is one epoch of
 `--steps` steps. What counts are the ratios: each is the median over the rounds of two speeds in the same round, so that
@@ -110,9 +110,9 @@ def difference(data: Pair) -> float:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--rounds", type=int, default=15)
+    parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--threads", type=int, nargs="+", default=[1, 2])
-    parser.add_argument("--steps", type=int, default=100)
+    parser.add_argument("--steps", type=int, default=600)
     options = parser.parse_args()
     generator = torch.Generator().manual_seed(0)
     data = torch.rand(600 * BATCH, 784, generator=generator), torch.randint(10, (600 * BATCH,), generator=generator)

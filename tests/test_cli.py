@@ -185,7 +185,7 @@ def test_a_wrong_spec_ends_with_2(here: Path) -> None:
     [
         ("no weight to prune is named 'fc.*'", ["--only", "fc.*"]),
         ("no weight to prune is named '0.wieght'; did you mean '0.weight'", ["--only", "0.wieght"]),
-        ("--pattern: found 'squares', expected one of: weights, neurons, 2:4", ["--pattern", "squares"]),
+        ("pattern: found 'squares', expected a pattern such as Neurons", ["--pattern", "squares"]),
         ("does not divide '0.weight'", ["--pattern", "block:4x4"]),
         ("n: found 3 of every 2", ["--pattern", "3:2"]),
         ("no score is named 'magnitud'; did you mean 'magnitude'", ["--score", "magnitud"]),

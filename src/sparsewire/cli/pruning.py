@@ -1,6 +1,5 @@
 """The command that prunes a checkpoint."""
 
-import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +14,6 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from sparsewire.structure.masks import Masks
-    from sparsewire.structure.patterns import Pattern
 
 FILE = click.Path(path_type=Path)
 PATTERNS = "weights, neurons, 2:4 (any N:M), block:4x4 (any ROWSxCOLUMNS), fan-in"
@@ -45,22 +43,23 @@ def prune(
 ) -> None:  # fmt: skip
     """Write a copy of a checkpoint with fewer live weights.
 
-    Only the best weights stay as they are, all others become zero: exactly the asked-for number, ties go to the lower
-    index. Names and shapes stay, so the copy loads wherever the original did. Written is the state dict alone, without
+    Only the best weights stay as they are, all others become zero: exactly the asked-for number (of neurons or blocks,
+    where --pattern says so), ties go to the lower index. Names and shapes stay, so the copy loads wherever the original did. Written is the state dict alone, without
     what a training program may have kept beside it.
 
     Without the model's code, a weight is what is called so and has two or more dimensions, an embedding too: name those
     that you mean with --only where that is not all.
     """
     _check_output(checkpoint, output, force)
-    shape = _pattern(pattern)
 
     import torch
 
     from sparsewire.lab.checkpoints import check_suffix, read_checkpoint, write_checkpoint
     from sparsewire.lab.inspection import live_entries
+    from sparsewire.structure.pattern_names import pattern_of
     from sparsewire.structure.select import prune as decide
 
+    shape = pattern_of(pattern)
     check_suffix(output)
     tensors = read_checkpoint(checkpoint)
     generator = torch.Generator().manual_seed(seed)
@@ -89,23 +88,6 @@ def _check_output(checkpoint: Path, output: Path, force: bool) -> None:
             raise RequestError(f"--output: {output} is the checkpoint itself; name another file")
         if not force:
             raise RequestError(f"--output: {output} exists; name another file, or replace it with --force")
-
-
-def _pattern(text: str) -> "Pattern | None":
-    """The pattern that a text names."""
-    simple = {"weights": "Unstructured", "neurons": "Neurons", "fan-in": "FixedFanIn"}
-    groups, block = re.fullmatch(r"(\d{1,9}):(\d{1,9})", text), re.fullmatch(r"block:(\d{1,9})x(\d{1,9})", text)
-    if text not in simple and not groups and not block:
-        raise RequestError(f"--pattern: found {text!r}, expected one of: {PATTERNS}")
-
-    from sparsewire.structure import patterns
-
-    if groups:
-        return patterns.NM(int(groups[1]), int(groups[2]))
-    if block:
-        return patterns.Block(int(block[1]), int(block[2]))
-    made: Pattern = getattr(patterns, simple[text])()
-    return made
 
 
 def _applied(tensors: "dict[str, Tensor]", masks: "Masks") -> "dict[str, Tensor]":
