@@ -44,8 +44,8 @@ def prune(
     """Write a copy of a checkpoint with fewer live weights.
 
     Only the best weights stay as they are, all others become zero: exactly the asked-for number (of neurons or blocks,
-    where --pattern says so), ties go to the lower index. Names and shapes stay, so the copy loads wherever the original did. Written is the state dict alone, without
-    what a training program may have kept beside it.
+    where --pattern says so), ties go to the lower index. Names and shapes stay, so the copy loads wherever the original
+    did. Written is the state dict alone, without what a training program may have kept beside it.
 
     Without the model's code, a weight is what is called so and has two or more dimensions, an embedding too: name those
     that you mean with --only where that is not all.

@@ -49,7 +49,8 @@ class SparseOptimizer(Optimizer):
     **Where it fits.** Schedulers, GradScaler, Lightning and DistributedDataParallel take it as any optimizer. Hooks
     belong to this object; only torch's global step hooks run for it and for the inner optimizer. A GradScaler unscales
     the gradients before the rule sees them, and a step that it skips is none for the rule either. With a closure, a
-    rule that acts before the step acts once, on the gradients of the closure's first call.
+    rule that acts before the step acts once, on the gradients of the closure's first call. Whoever gives the model new
+    parameters, e.g. by `load_state_dict(…, assign=True)`, has to make both optimizers anew, as with torch alone.
 
     Args:
         optimizer: made as usual from the model's parameters; it is used, not copied, and reachable as `.inner`.
