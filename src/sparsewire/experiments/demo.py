@@ -30,12 +30,12 @@ NAME: Final = "demo"
 SHOWN = 600  # edges in a drawing of a network
 Kind = Literal["dense", "lightning", "random", "fixed fan-in", "pruned", "fewer neurons"]
 KINDS: dict[Kind, str] = {
-    "dense": "every connection, Glorot-uniform start",
-    "lightning": "every connection, and a start of 1,000 complete paths",
-    "random": "a random mask, fixed before training",
-    "fixed fan-in": "as random, but every neuron has equally many inputs",
-    "pruned": "trained, the weakest connections removed, trained on",
-    "fewer neurons": "trained, the weakest hidden neurons removed, trained on",
+    "dense": "Every connection, Glorot-uniform start",
+    "lightning": "Every connection, and a start of 1,000 complete paths",
+    "random": "A random mask, fixed before training",
+    "fixed fan-in": "As random, but every neuron has equally many inputs",
+    "pruned": "Trained, the weakest connections removed, trained on",
+    "fewer neurons": "Trained, the weakest hidden neurons removed, trained on",
 }
 
 
@@ -211,7 +211,7 @@ def _pictures(graphs: dict[str, NetGraph]) -> list[Grid | Picture]:
         pictures.append(
             Picture(
                 f"The network: {kind}",
-                f"{KINDS[kind].capitalize()}. {shown} its {graph.edges:,} edges.",  # type: ignore[index]
+                f"{KINDS[kind]}. {shown} its {graph.edges:,} edges.",  # type: ignore[index]
                 draw.to_svg(draw.network(strongest, image_shape=(side, side))),
             )
         )
@@ -242,7 +242,7 @@ def _costs(by_kind: dict[str, Outcome]) -> list[Grid | Note]:
             int(outcome.metrics["live weights"]),
             int(outcome.metrics["weights after shrink"]),
             int(outcome.metrics["neurons after shrink"]),
-            f"{outcome.metrics['dense seconds'] / outcome.metrics['shrunk seconds']:.1f}",
+            round(outcome.metrics["dense seconds"] / outcome.metrics["shrunk seconds"], 1),
             outcome.metrics["largest difference"],
         )
         for kind, outcome in by_kind.items()

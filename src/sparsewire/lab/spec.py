@@ -180,6 +180,8 @@ def _faults(
         if fault["type"] == "extra_forbidden":
             beside = ["seeds"] if section + where[:-1] == () else []
             found = str(UnknownNameError("field", where[-1], _fields(kind, where[:-1]) + beside))
+        elif fault["type"] == "json_invalid":  # we made the JSON: only its depth can be wrong
+            found = "it is nested too deeply; a spec needs two levels"
         elif fault["type"] == "missing":
             found = f"field {field!r} is missing; it has no default"
         else:
