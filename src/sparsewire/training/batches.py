@@ -60,7 +60,8 @@ def feed(data: Data, batch_size: int) -> Feed:
         return Feed(lambda order, reuse: map(_checked, data), _length(data))
     raise RequestError(
         f"data: found {type(data).__name__}, expected a pair of tensors (inputs, labels), a Dataset with a length, or "
-        "an iterable of (inputs, labels) batches; give an IterableDataset as DataLoader(dataset, batch_size=…)"
+        "an iterable of (inputs, labels) batches; of a DataSet give its .train or .test, an IterableDataset as "
+        "DataLoader(dataset, batch_size=…)"
     )
 
 
@@ -129,7 +130,9 @@ def _of_loader(loader: DataLoader[Any], reuse: bool) -> Iterator[Batch]:
 def _checked(batch: Any) -> Batch:
     if not isinstance(batch, tuple | list) or len(batch) != 2:
         found = f"{len(batch)} parts" if isinstance(batch, tuple | list) else type(batch).__name__
-        raise RequestError(f"data: found a batch of {found}, expected (inputs, labels)")
+        raise RequestError(
+            f"data: found a batch of {found}, expected (inputs, labels); make arrays tensors by torch.from_numpy"
+        )
     return batch[0], batch[1]
 
 
