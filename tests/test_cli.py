@@ -480,6 +480,13 @@ def test_prune_with_every_option(here: Path) -> None:
     assert sorted((read_checkpoint("b.pt")["2.weight"] != 0).sum(1).tolist()) == [0, 0, 5, 5]
 
 
+def test_prune_says_that_a_layer_lost_everything(here: Path) -> None:
+    torch.save({"0.weight": torch.full((2, 2), 0.1), "2.weight": torch.ones(2, 2)}, "a.pt")
+    base = ["prune", "a.pt", "--density", "0.5", "--output", "b.pt", "--force"]
+    assert "note: nothing is left of 0.weight; --scope erk" in do(*base).stdout
+    assert "note:" not in do(*base, "--scope", "uniform").stdout
+
+
 def test_pruned_tied_weights_stay_equal(here: Path) -> None:
     weight = torch.rand(4, 4)
     torch.save({"a.weight": weight, "b.weight": weight}, "a.pt")

@@ -122,4 +122,7 @@ def _tell(checkpoint: Path, output: Path, rows: list[dict[str, Any]], as_json: b
         ]
         + [("in all", "", weights, before, after, after / max(1, weights))],
     )  # fmt: skip
+    empty = [row["name"] for row in rows if row["live_before"] and not row["live_after"]]
+    if empty and after:
+        say(f"note: nothing is left of {', '.join(empty)}; --scope erk or --scope uniform keeps some of every layer")
     say(f"written: {output}")
