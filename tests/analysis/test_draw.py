@@ -32,8 +32,8 @@ def csr(rows: list[list[float]]) -> Any:
     return sparse.csr_array(np.array(rows))
 
 
-# Paper 000, Figure 1: A is the input, B, C, D are hidden, E is the output. Of the six edges the weakest, A → B, is
-# dropped when the five strongest are kept; B → E is then on no complete path.
+# The lightning paper, Figure 1: A is the input, B, C, D are hidden, E is the output. Of the six edges the weakest,
+# A → B, is dropped when the five strongest are kept; B → E is then on no complete path.
 TOY = NetGraph((1, 3, 1), {(0, 1): csr([[0.1], [0.9], [-0.8]]), (1, 2): csr([[-0.7, 0.6, 0.5]])})
 
 

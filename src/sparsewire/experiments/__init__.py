@@ -1,4 +1,4 @@
-"""The demo and the five papers: what can be run, and the report of what was run.
+"""The demo and the papers: what can be run, and the report of what was run.
 
 This page imports neither torch nor the experiments, so that `sparsewire list` is quick; `find` loads what is asked for.
 """

@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable, Sequence
-from statistics import median
+from statistics import fmean, median
 from typing import Final, Literal
 
 import numpy as np
@@ -160,35 +160,50 @@ def _interleaved(*calls: Callable[[], Tensor], rounds: int = 15) -> list[float]:
 
 def findings(outcomes: Sequence[Outcome]) -> Section:
     """What was learned, what the structures look like, and what they save."""
-    by_kind: dict[str, Outcome] = {outcome.spec.kind: outcome for outcome in outcomes if outcome.state == "done"}  # type: ignore[attr-defined]
+    by_kind: dict[str, list[Outcome]] = {}
+    for outcome in outcomes:
+        by_kind.setdefault(outcome.spec.kind, []).append(outcome)  # type: ignore[attr-defined]
     spec: DemoSpec = outcomes[0].spec  # type: ignore[assignment]
-    graphs = {kind: _graph(outcome) for kind, outcome in by_kind.items()}
+    graphs = {kind: _graph(group[0]) for kind, group in by_kind.items()}
     sizes = next(iter(graphs.values())).sizes
     return Section(
         CATALOGUE[NAME].title,
         CATALOGUE[NAME].source,
         f"{'MNIST' if spec.data == 'mnist' else 'Embedded digits'}; networks of {'-'.join(map(str, sizes))} neurons, "
         f"{spec.epochs} epochs each. The sparse ones keep {spec.density:.0%} of the weights, or {spec.neurons:.0%} of "
-        "the hidden neurons.",
+        "the hidden neurons. Tables hold means over seeds; networks are drawn as the first seed left them.",
         (*_learned(by_kind), *_pictures(graphs), *_costs(by_kind)),
     )
 
 
 def _graph(outcome: Outcome) -> NetGraph:
     arrays = outcome.arrays("weights")  # an artefact does not keep the order of its entries
-    return NetGraph.from_model({name: torch.from_numpy(arrays[name]) for name in sorted(arrays)})
+    return NetGraph.from_model({name: torch.from_numpy(arrays[name]) for name in sorted(arrays, key=_place)})
 
 
-def _learned(by_kind: dict[str, Outcome]) -> list[Grid | Picture]:
+def _place(name: str) -> int:
+    return int(name.partition(".")[0])  # "10.weight" comes after "2.weight"
+
+
+def _mean(outcomes: Sequence[Outcome], metric: str) -> float:
+    return fmean(outcome.metrics[metric] for outcome in outcomes)
+
+
+def _learned(by_kind: dict[str, list[Outcome]]) -> list[Grid | Picture]:
     from sparsewire.analysis import draw
 
     curves: dict[str, list[tuple[list[int], list[float]]]] = {}
-    for kind, outcome in by_kind.items():
-        points = outcome.series["accuracy"]
-        curves[kind] = [([step for step, _ in points], [100 - value for _, value in points])]
+    for kind, group in by_kind.items():
+        series = [outcome.series["accuracy"] for outcome in group]
+        curves[kind] = [([step for step, _ in points], [100 - value for _, value in points]) for points in series]
     rows = tuple(
-        (kind, outcome.metrics["accuracy"], outcome.series["accuracy"][0][1], int(outcome.metrics["live weights"]))
-        for kind, outcome in by_kind.items()
+        (
+            kind,
+            _mean(group, "accuracy"),
+            fmean(outcome.series["accuracy"][0][1] for outcome in group),
+            round(_mean(group, "live weights")),
+        )
+        for kind, group in by_kind.items()
     )
     return [
         Grid("What they learned", ("network", "test accuracy, %", "after epoch 1, %", "live weights"), rows),
@@ -235,17 +250,17 @@ def _pictures(graphs: dict[str, NetGraph]) -> list[Grid | Picture]:
     return pictures
 
 
-def _costs(by_kind: dict[str, Outcome]) -> list[Grid | Note]:
+def _costs(by_kind: dict[str, list[Outcome]]) -> list[Grid | Note]:
     rows = tuple(
         (
             kind,
-            int(outcome.metrics["live weights"]),
-            int(outcome.metrics["weights after shrink"]),
-            int(outcome.metrics["neurons after shrink"]),
-            round(outcome.metrics["dense seconds"] / outcome.metrics["shrunk seconds"], 1),
-            outcome.metrics["largest difference"],
+            round(_mean(group, "live weights")),
+            round(_mean(group, "weights after shrink")),
+            round(_mean(group, "neurons after shrink")),
+            round(_mean(group, "dense seconds") / _mean(group, "shrunk seconds"), 1),
+            max(outcome.metrics["largest difference"] for outcome in group),
         )
-        for kind, outcome in by_kind.items()
+        for kind, group in by_kind.items()
     )
     columns = (
         "network",

@@ -30,7 +30,7 @@ class Experiment:
     Args:
         name: by which it is run and kept, e.g. "lightning.rebuild".
         title: one line for people.
-        source: where it comes from, e.g. "paper 000, table 3".
+        source: where it comes from, e.g. "Frankle and Carbin 2019, Figure 3".
         spec: its class of specs; the default of the field `experiment` is `name`.
         specs: scale → the specs to run.
         seeds: scale → how many seeds each spec gets.

@@ -81,7 +81,7 @@ def lecun_normal_(model: nn.Module, *, generator: torch.Generator) -> nn.Module:
 
 
 def normal_(model: nn.Module, std: float, *, generator: torch.Generator) -> nn.Module:
-    """The model with every weight from N(0, std²), the same in all layers, and zero biases; paper 003 takes std = 0.1.
+    """The model with every weight from N(0, std²), the same in all layers, and zero biases.
 
     Raises:
         RequestError: `std` is negative or not finite.
@@ -90,7 +90,7 @@ def normal_(model: nn.Module, std: float, *, generator: torch.Generator) -> nn.M
 
 
 def truncated_normal_(model: nn.Module, std: float, *, generator: torch.Generator) -> nn.Module:
-    """The model with every weight from N(0, std²) drawn again beyond ±2 std, and zero biases; paper 000's other start.
+    """The model with every weight from N(0, std²) drawn again beyond ±2 std, and zero biases.
 
     What is left after the cut has a standard deviation of 0.88 std, as with TensorFlow's function of this name.
 
@@ -115,8 +115,8 @@ def truncated_normal_(model: nn.Module, std: float, *, generator: torch.Generato
 def signed_constant_(model: nn.Module, types: Mapping[str, Tensor] | NetGraph, constant: float = 0.1) -> nn.Module:
     """The model with `constant` times the sign of each edge as weights, zeros elsewhere, and zero biases.
 
-    The rebuild of paper 000: of a parent only the signs of its strongest edges are kept. Zero weights are not masked
-    here; `Masks.from_weights` of the result is the mask that the paper trains the child with.
+    The rebuild of the lightning paper: of a parent only the signs of its strongest edges are kept. Zero weights are
+    not masked here; `Masks.from_weights` of the result is the mask that the paper trains the child with.
 
     Args:
         model: changed in place. Weights that `types` does not name stay, with the biases of their layers.
@@ -134,7 +134,7 @@ def signed_constant_(model: nn.Module, types: Mapping[str, Tensor] | NetGraph, c
         (tensor([[-0.1000,  0.0000,  0.1000]]), tensor([0.]))
 
     Reference:
-        Paper 000 (lightning initialisation), section 2.
+        Pircher, Haspel, Schlücker (the lightning paper), section 2.
     """
     _spread("constant", constant, positive=True)
     signs = _dense_values(model, types) if isinstance(types, NetGraph) else types
@@ -186,8 +186,8 @@ def lightning_(
         ((6, 4, 2), [0.0, 0.5])
 
     Reference:
-        Paper 000 (lightning initialisation), section 3. The paper does not say whether signs are per edge or per path,
-        nor what the biases are; per edge and zero are our reading.
+        Pircher, Haspel, Schlücker (the lightning paper), section 3. It does not say whether signs are per edge or per
+        path, nor what the biases are; per edge and zero are our reading.
     """
     _spread("strength", strength, positive=True)
     _spread("noise", noise)

@@ -59,7 +59,7 @@ def mlp(
 
 
 def lenet_300_100(inputs: int = 784, classes: int = 10, *, generator: torch.Generator | None = None) -> nn.Sequential:
-    """LeNet-300-100, the ReLU network of papers 000, 001 and 003: 784-300-100-10 with 266,200 weights.
+    """LeNet-300-100, the ReLU network of three of the papers: 784-300-100-10 with 266,200 weights.
 
     Args:
         inputs: features of one input; 784 for MNIST.
@@ -78,14 +78,14 @@ def lenet_300_100(inputs: int = 784, classes: int = 10, *, generator: torch.Gene
 
 
 def wide_lenet(inputs: int = 784, classes: int = 10, *, generator: torch.Generator | None = None) -> nn.Sequential:
-    """Wide-LeNet of paper 003: 784-3010-1010-10, ReLU, about ten times as wide as LeNet-300-100.
+    """Wide-LeNet of the dense supermasks: 784-3010-1010-10, ReLU, about ten times as wide as LeNet-300-100.
 
     Example:
         >>> [layer.out_features for layer in wide_lenet() if isinstance(layer, nn.Linear)]
         [3010, 1010, 10]
 
     Reference:
-        Paper 003 (dense supermasks by linear filter ensembles), the network of its second experiment.
+        Dense supermasks by linear filter ensembles: the network of its second experiment.
     """
     return mlp((inputs, 3010, 1010, classes), generator=generator)
 
@@ -93,20 +93,20 @@ def wide_lenet(inputs: int = 784, classes: int = 10, *, generator: torch.Generat
 def single_hidden_100(
     inputs: int = 784, classes: int = 10, *, generator: torch.Generator | None = None
 ) -> nn.Sequential:
-    """The small ReLU network of paper 001's pruning experiments: 784-100-10 with 79,400 weights.
+    """The small ReLU network of the pruning experiments on hidden structures: 784-100-10 with 79,400 weights.
 
     Example:
         >>> sum(weight.numel() for name, weight in single_hidden_100().named_parameters() if name.endswith("weight"))
         79400
 
     Reference:
-        Paper 001 (properties of the hidden structures of sparse networks), feed-forward pruning.
+        Properties of the hidden structures of sparse networks: feed-forward pruning.
     """
     return mlp((inputs, 100, classes), generator=generator)
 
 
 def morse_1024(*, generator: torch.Generator | None = None) -> nn.Sequential:
-    """The ReLU network of paper 002 for Morse code: 64-1024-64 with 131,072 weights.
+    """The ReLU network for Morse code: 64-1024-64 with 131,072 weights.
 
     Its junctions divide as fan-outs of 16a and b, with a and b from 1 to 64: overall density (a + b) / 128.
 
@@ -115,13 +115,13 @@ def morse_1024(*, generator: torch.Generator | None = None) -> nn.Sequential:
         torch.Size([1, 64])
 
     Reference:
-        Paper 002 (characterizing sparse connectivity patterns), Table 1, "Morse".
+        Characterizing sparse connectivity patterns, Table 1, "Morse".
     """
     return mlp((64, 1024, 64), generator=generator)
 
 
 def autoencoder_128_64(inputs: int = 784, *, generator: torch.Generator | None = None) -> nn.Sequential:
-    """The sigmoid autoencoder of paper 004: 784-128-64 and mirrored back, 784-128-64-128-784; outputs in (0, 1).
+    """The sigmoid autoencoder of the K-starts paper: 784-128-64 and mirrored back, …-128-784; outputs in (0, 1).
 
     Unlike the others it ends in its activation, so that its outputs compare with pixels. The paper does not state the
     decoder; the mirror is our reading.
@@ -131,7 +131,7 @@ def autoencoder_128_64(inputs: int = 784, *, generator: torch.Generator | None =
         torch.Size([2, 784])
 
     Reference:
-        Paper 004 (K-starts and dissipating gradients), Figure 2.
+        K-starts and dissipating gradients, Figure 2.
     """
     chain = mlp((inputs, 128, 64, 128, inputs), "sigmoid", generator=generator)
     return nn.Sequential(*chain, nn.Sigmoid())
@@ -140,20 +140,20 @@ def autoencoder_128_64(inputs: int = 784, *, generator: torch.Generator | None =
 def classifier_128_100(
     inputs: int = 784, classes: int = 10, *, generator: torch.Generator | None = None
 ) -> nn.Sequential:
-    """The sigmoid classifier of paper 004: 784-128-100-10.
+    """The sigmoid classifier of the K-starts paper: 784-128-100-10.
 
     Example:
         >>> [layer.out_features for layer in classifier_128_100() if isinstance(layer, nn.Linear)]
         [128, 100, 10]
 
     Reference:
-        Paper 004 (K-starts and dissipating gradients), Figure 2.
+        K-starts and dissipating gradients, Figure 2.
     """
     return mlp((inputs, 128, 100, classes), "sigmoid", generator=generator)
 
 
 def perceptron(inputs: int = 784, classes: int = 10, *, generator: torch.Generator | None = None) -> nn.Sequential:
-    """The single dense layer 784-10 on which paper 004 compares the numbers of starts.
+    """The single dense layer 784-10 on which the K-starts paper compares the numbers of starts.
 
     Example:
         >>> perceptron()
@@ -162,7 +162,7 @@ def perceptron(inputs: int = 784, classes: int = 10, *, generator: torch.Generat
         )
 
     Reference:
-        Paper 004 (K-starts and dissipating gradients), Table 1 and Figure 3.
+        K-starts and dissipating gradients, Table 1 and Figure 3.
     """
     return mlp((inputs, classes), generator=generator)
 

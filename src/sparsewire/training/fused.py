@@ -118,6 +118,11 @@ def _against_parameters(model: nn.Module) -> Iterator[str]:
     named = list(model.named_parameters(remove_duplicate=False))
     if len({id(parameter) for _, parameter in named}) < len(named):
         yield "two layers share a parameter"
+    places = [parameter.data_ptr() for _, parameter in named if parameter.is_cpu and parameter.layout == torch.strided]
+    if len(set(places)) < len(places):  # e.g. nn.Parameter(other.weight.t()): a second name for the same memory
+        yield "two parameters share their memory"
+    if any(not isinstance(layer.weight, nn.Parameter) for layer in _chain(model).linears):
+        yield "a weight is no parameter"
     for name, parameter in named:
         if type(parameter) is not nn.Parameter or not parameter.is_cpu or parameter.layout != torch.strided:
             yield f"parameter {name!r} is not a plain dense one on the CPU"
@@ -130,7 +135,7 @@ def _against_parameters(model: nn.Module) -> Iterator[str]:
 def _against_loss(loss: Loss | None) -> Iterator[str]:
     if loss is None or loss is cross_entropy:
         return
-    if type(loss) is not nn.CrossEntropyLoss or loss.weight is not None:
+    if type(loss) is not nn.CrossEntropyLoss or loss.weight is not None or "forward" in vars(loss):
         yield "the loss is not plain cross-entropy"
     else:
         plain = nn.CrossEntropyLoss()

@@ -114,7 +114,7 @@ class History:
 
     @property
     def best(self) -> Epoch:
-        """The epoch of the highest validation accuracy, the first of equals; by loss where there is no accuracy.
+        """The epoch of the highest validation accuracy, of equals the one of lowest loss; NaN is the worst.
 
         Raises:
             RequestError: there was no validation data, or no epoch.
@@ -122,7 +122,7 @@ class History:
         judged = [(epoch, epoch.validation) for epoch in self.epochs if epoch.validation is not None]
         if not judged:
             raise RequestError("best: found no validation in this history; give `validation` to fit")
-        return max(judged, key=lambda pair: (_low(pair[1].accuracy), -pair[1].loss))[0]
+        return max(judged, key=lambda pair: (_low(pair[1].accuracy), _low(-pair[1].loss)))[0]
 
     def curves(self) -> dict[str, tuple[float, ...]]:
         """The series to plot over the epochs, by name."""
@@ -147,5 +147,5 @@ class History:
         return "\n".join(lines)
 
 
-def _low(accuracy: float) -> float:
-    return -1.0 if math.isnan(accuracy) else accuracy
+def _low(score: float) -> float:
+    return -math.inf if math.isnan(score) else score

@@ -23,6 +23,8 @@ from sparsewire.training.progress import Report, reporting
 from sparsewire.training.rules import Move, Rule
 from sparsewire.training.steps import Step, step_of
 
+IGNORED = -100  # the label that cross-entropy leaves out
+
 MakeOptimizer: TypeAlias = Callable[[list[nn.Parameter]], Optimizer]
 OnEpoch: TypeAlias = Callable[[int, nn.Module, History], object]
 
@@ -145,7 +147,7 @@ def evaluate(model: nn.Module, data: Data, *, loss: Loss | None = None, batch_si
             count += len(labels)
             if _are_classes(outputs, labels):
                 right += int((outputs.argmax(1) == labels).sum())
-                judged += labels.numel()
+                judged += int((labels != IGNORED).sum())
     if not count:
         raise RequestError("data: found no batch, expected at least one; an iterator can be gone through only once")
     return Evaluation(total / count, right / judged if judged else math.nan, count)
@@ -231,6 +233,7 @@ def _are_classes(outputs: Any, labels: Any) -> bool:
         isinstance(outputs, Tensor)
         and isinstance(labels, Tensor)
         and outputs.dim() >= 2
+        and outputs.shape[1] > 1
         and not labels.is_floating_point()
         and labels.shape == (outputs.shape[0], *outputs.shape[2:])
     )

@@ -46,6 +46,7 @@ def step_of(
     slow = _autograd_step(model, optimizer, loss or cross_entropy, clip_norm)
     if choice.chain is None:
         return slow
+    _clear(model, optimizer)  # a layer frozen since its last backward pass would be moved by what is left in `.grad`
     fast = _gradient_step(choice.chain, optimizer, clip_norm)
     if choice.route == "update":
         fast = _update_step(choice.chain, optimizer, fast)
@@ -59,9 +60,15 @@ def step_of(
     return step
 
 
+def _clear(model: nn.Module, optimizer: Optimizer) -> None:
+    """Also the gradients that the optimizer does not own: they would add up, and count in the norm."""
+    model.zero_grad()
+    optimizer.zero_grad()
+
+
 def _autograd_step(model: nn.Module, optimizer: Optimizer, loss: Loss, clip_norm: float | None) -> Step:
     def step(inputs: Any, labels: Any) -> float:
-        optimizer.zero_grad()
+        _clear(model, optimizer)
         value = loss(model(inputs), labels)
         if not isinstance(value, Tensor) or value.numel() != 1:
             found = f"shape {tuple(value.shape)}" if isinstance(value, Tensor) else type(value).__name__
@@ -106,30 +113,41 @@ def _update_step(chain: Chain, optimizer: Optimizer, first: Step) -> Step:
     """
     sparse = optimizer if isinstance(optimizer, SparseOptimizer) else None
     masks = {} if sparse is None else {id(sparse._weights[name]): mask for name, mask in sparse.masks.items()}
-    lr = {id(weight): float(group["lr"]) for group in optimizer.param_groups for weight in group["params"]}
-
-    def rate(weight: Tensor | None) -> float:
-        return lr.get(id(weight), 0.0) if weight is not None and weight.requires_grad else 0.0
-
-    rates = [(rate(layer.weight), rate(layer.bias)) for layer in chain.linears]
     weights = [layer.weight for layer in chain.linears]
     kept = [bits(masks[id(weight)], weight.dtype) if id(weight) in masks else None for weight in weights]
     kernel = _kernel(chain)
     started = False
+    present, rates = _present(optimizer), _rates(chain, optimizer)
 
     def step(inputs: Tensor, labels: Tensor) -> float:
-        nonlocal started
+        nonlocal started, present, rates
         if not started:
             started = True
             loss = first(inputs, labels)
             optimizer.zero_grad()  # no later step would renew them
             return loss
+        if (now := _present(optimizer)) != present:  # a scheduler may be stepped in `progress`
+            present, rates = now, _rates(chain, optimizer)
         loss = kernel(len(labels)).descend(inputs, labels, rates, kept)
         if sparse is not None and math.isfinite(loss):
             sparse._steps += 1
         return loss
 
     return step
+
+
+def _present(optimizer: Optimizer) -> list[float]:
+    return [float(group["lr"]) for group in optimizer.param_groups]
+
+
+def _rates(chain: Chain, optimizer: Optimizer) -> list[tuple[float, float]]:
+    """The learning rates of each layer's weight and bias; 0 for what is frozen or not the optimizer's."""
+    lr = {id(weight): float(group["lr"]) for group in optimizer.param_groups for weight in group["params"]}
+
+    def rate(weight: Tensor | None) -> float:
+        return lr.get(id(weight), 0.0) if weight is not None and weight.requires_grad else 0.0
+
+    return [(rate(layer.weight), rate(layer.bias)) for layer in chain.linears]
 
 
 def _kernel(chain: Chain) -> Callable[[int], ChainStep]:
@@ -153,6 +171,8 @@ def _fits(inputs: Any, labels: Any, dtype: torch.dtype, flattens: bool) -> bool:
         and inputs.dtype == dtype
         and labels.dtype == torch.int64
         and inputs.is_cpu
+        and inputs.layout == torch.strided
+        and not inputs.requires_grad
         and labels.is_cpu
         and (inputs.dim() == 2 or (flattens and inputs.dim() > 2))
         and labels.dim() == 1

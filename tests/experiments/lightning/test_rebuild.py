@@ -1,4 +1,4 @@
-"""The published tables of paper 000, and what they say of each other."""
+"""The published tables of the lightning paper, and what they say of each other."""
 
 import math
 

@@ -1,1 +1,1 @@
-"""Paper 000: dense networks as sparse graphs, and the lightning initialisation; the experiments on MNIST."""
+"""The lightning paper: dense networks as sparse graphs, and the lightning initialisation; the experiments on MNIST."""

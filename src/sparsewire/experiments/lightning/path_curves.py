@@ -1,6 +1,7 @@
-"""Paper 000, Figure 3: of the k strongest edges of an untrained network, how many lie on complete paths?"""
+"""The lightning paper, Figure 3: of the k strongest edges of an untrained network, how many lie on complete paths?"""
 
 from collections.abc import Sequence
+from statistics import fmean
 from typing import Final, Literal
 
 import numpy as np
@@ -9,7 +10,7 @@ from pydantic import Field
 
 from sparsewire.analysis.paths import complete_path_fraction
 from sparsewire.experiments import CATALOGUE
-from sparsewire.experiments.lightning.setup import SOURCE, Hidden, Source, network
+from sparsewire.experiments.lightning.setup import SOURCE, Hidden, Source, as_published, by_spec, network
 from sparsewire.lab.experiment import Experiment, Outcome, Scale, Trial
 from sparsewire.lab.findings import Claim, ClaimTable, Grid, Picture, Section
 from sparsewire.lab.spec import Spec
@@ -21,7 +22,6 @@ Initialization = Literal[
 ]
 SCALED_UNIFORM: tuple[Initialization, ...] = ("glorot_uniform", "he_uniform", "lecun_uniform")
 ALL: tuple[Initialization, ...] = (*SCALED_UNIFORM, "glorot_normal", "he_normal", "lecun_normal", "truncated_normal")
-EDGES = 266_200  # of a LeNet-300-100
 
 
 class PathCurveSpec(Spec):
@@ -80,12 +80,8 @@ def findings(outcomes: Sequence[Outcome]) -> Section:
     """Figure 3, and the two statements that the text makes of it."""
     from sparsewire.analysis import draw
 
-    by_name = {outcome.spec.initialization: outcome for outcome in outcomes}  # type: ignore[attr-defined]
-    curves = {}
-    for name, outcome in by_name.items():
-        mean = outcome.arrays("curve")["mean"]
-        shown = np.unique(np.geomspace(len(mean) / 300, len(mean), 400).astype(int))
-        curves[name.replace("_", " ")] = [(shown, mean[shown - 1])]
+    groups = by_spec(outcomes, lambda spec: _plain(spec.initialization))  # type: ignore[attr-defined]
+    curves = {name: [_curve(outcome) for outcome in group] for name, group in groups.items()}
     figure = draw.curves(curves, x_label="strongest edges", y_label="share on complete paths", log_x=True)
     blocks: list[ClaimTable | Grid | Picture] = [
         Picture(
@@ -94,17 +90,19 @@ def findings(outcomes: Sequence[Outcome]) -> Section:
             draw.to_svg(figure),
         )
     ]
-    uniform = [name for name in SCALED_UNIFORM if name in by_name and by_name[name].spec.data == "mnist"]  # type: ignore[attr-defined]
+    uniform = {
+        name: group
+        for name, group in groups.items()
+        if as_published(group[0].spec, "initialization", "draws") and group[0].spec.initialization in SCALED_UNIFORM  # type: ignore[attr-defined]
+    }
     claims = [
         *(
-            Claim(
-                f"share at 10,000 edges, {_plain(name)}", 0.0, _values(by_name, name, "share at 10000"), 0.01, digits=3
-            )
-            for name in uniform
+            Claim(f"share at 10,000 edges, {name}", 0.0, _values(group, "share at 10000"), 0.01, digits=3)
+            for name, group in uniform.items()
         ),
         *(
-            Claim(f"width of the step, {_plain(name)}", 0.75, _values(by_name, name, "width"), 0.25, unit="%")
-            for name in uniform
+            Claim(f"width of the step, {name}", 0.75, _values(group, "width"), 0.25, unit="%")
+            for name, group in uniform.items()
         ),
     ]
     if claims:
@@ -118,8 +116,8 @@ def findings(outcomes: Sequence[Outcome]) -> Section:
         {int(metric.split()[-1]) for outcome in outcomes for metric in outcome.metrics if metric.startswith("share at")}
     )
     rows = [
-        (_plain(name), *(outcome.metrics.get(f"share at {count}") for count in counts), outcome.metrics["width"])
-        for name, outcome in by_name.items()
+        (name, *(_mean(group, f"share at {count}") for count in counts), _mean(group, "width"))
+        for name, group in groups.items()
     ]
     columns = ("initialisation", *(f"k = {count:,}" for count in counts), "width, %")
     blocks.append(Grid("Share on complete paths", columns, tuple(rows)))
@@ -135,8 +133,19 @@ def _plain(name: str) -> str:
     return name.replace("_", " ")
 
 
-def _values(by_name: dict[Initialization, Outcome], name: Initialization, metric: str) -> tuple[float, ...]:
-    return (by_name[name].metrics[metric],)
+def _curve(outcome: Outcome) -> tuple[np.ndarray, np.ndarray]:
+    mean = outcome.arrays("curve")["mean"]
+    shown = np.unique(np.geomspace(len(mean) / 300, len(mean), 400).astype(int))
+    return shown, mean[shown - 1]
+
+
+def _values(outcomes: Sequence[Outcome], metric: str) -> tuple[float, ...]:
+    return tuple(outcome.metrics[metric] for outcome in outcomes if metric in outcome.metrics)
+
+
+def _mean(outcomes: Sequence[Outcome], metric: str) -> float | None:
+    values = _values(outcomes, metric)
+    return fmean(values) if values else None
 
 
 EXPERIMENT = Experiment(

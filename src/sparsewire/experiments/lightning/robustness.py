@@ -1,4 +1,4 @@
-"""Paper 000, Figure 7: how much do the number and the strength of the lightnings matter?"""
+"""The lightning paper, Figure 7: how much do the number and the strength of the lightnings matter?"""
 
 from collections.abc import Sequence
 from statistics import fmean
@@ -7,7 +7,16 @@ from typing import Final, Literal
 from pydantic import Field
 
 from sparsewire.experiments import CATALOGUE
-from sparsewire.experiments.lightning.setup import SOURCE, Hidden, Lightnings, Source, load, network, train
+from sparsewire.experiments.lightning.setup import (
+    SOURCE,
+    Hidden,
+    Lightnings,
+    Source,
+    as_published,
+    load,
+    network,
+    train,
+)
 from sparsewire.lab.experiment import Experiment, Outcome, Scale, Trial
 from sparsewire.lab.findings import Claim, ClaimTable, Note, Picture, Section
 from sparsewire.lab.spec import Spec
@@ -75,6 +84,7 @@ def findings(outcomes: Sequence[Outcome]) -> Section:
         spec: RobustnessSpec = outcome.spec  # type: ignore[assignment]
         of_size = cells.setdefault(spec.hidden, {})
         of_size.setdefault((spec.lightnings, spec.strength), []).append(100 - outcome.metrics["best_accuracy"])
+    comparable = all(as_published(o.spec, "hidden", "lightnings", "strength", "epochs") for o in outcomes)
     pictures, claims = [], []
     for hidden, of_size in cells.items():
         numbers, strengths = sorted({n for n, _ in of_size}), sorted({s for _, s in of_size})
@@ -94,7 +104,7 @@ def findings(outcomes: Sequence[Outcome]) -> Section:
         )
         pictures.append(Picture(f"Figure 7: {size}", "Mean over seeds, clipped at 10 %.", draw.to_svg(figure)))
         finite = [value for row in values for value in row if value == value]
-        limit = 10.0 if outcomes[0].spec.data == "mnist" else None  # type: ignore[attr-defined]
+        limit = 10.0 if comparable else None
         claims.append(Claim(f"worst cell, {size}", limit, (max(finite),), 0.0, unit="%", kind="at_most"))
         claims.append(Claim(f"best cell, {size}", None, (min(finite),), unit="%"))
     note = Note(

@@ -1,5 +1,6 @@
-"""What the experiments of paper 000 on MNIST share: the data, the network, the optimizer (section 4.1)."""
+"""What the experiments of the lightning paper on MNIST share: the data, the network, the optimizer (section 4.1)."""
 
+from collections.abc import Callable, Sequence
 from typing import Annotated, Literal
 
 import torch
@@ -7,7 +8,8 @@ from pydantic import Field
 from torch import nn
 
 from sparsewire.data import DataSet, digits, mnist
-from sparsewire.lab.experiment import Scale, Trial
+from sparsewire.lab.experiment import Outcome, Scale, Trial
+from sparsewire.lab.spec import Spec, run_id
 from sparsewire.models import initialize
 from sparsewire.models.zoo import mlp
 from sparsewire.training.history import History
@@ -70,3 +72,28 @@ def places(hidden: tuple[int, ...]) -> tuple[str, ...]:
         ('hidden 0', 'hidden 1', 'output', 'over all')
     """
     return (*(f"hidden {index}" for index in range(len(hidden))), "output", "over all")
+
+
+def as_published(spec: Spec, *free: str) -> bool:
+    """Whether a spec is the paper's own setup, which its defaults are, in all but the fields named by `free`.
+
+    Only then is there a published number to compare with: a smaller network or a shorter training has none.
+    """
+    fields = type(spec).model_fields
+    return all(getattr(spec, name) == field.default for name, field in fields.items() if name not in free)
+
+
+def by_spec(outcomes: Sequence[Outcome], name: Callable[[Spec], str] = lambda _: "") -> dict[str, list[Outcome]]:
+    """The outcomes of each spec under its name, and where several specs have the same name, also the run's id.
+
+    A store may hold runs of several specs; means are over seeds of one.
+    """
+    runs: dict[str, list[Outcome]] = {}
+    for outcome in outcomes:
+        runs.setdefault(run_id(outcome.spec), []).append(outcome)
+    names = [name(group[0].spec) for group in runs.values()]
+    labels = [
+        label if names.count(label) == 1 else f"{label}, run {run}".removeprefix(", ")
+        for run, label in zip(runs, names, strict=True)
+    ]
+    return dict(zip(labels, runs.values(), strict=True))
