@@ -1,0 +1,194 @@
+// Backward over one block and one tile, dX and dW in one sweep over the live weights:
+//   dX[c] += v dY[r]   and   dv = <dY[r], X[c]>   for every weight v from input c to output r.
+// A product of two rows ends in a sum over a vector's lanes; as many such sums as there are lanes are folded together.
+#pragma once
+#include "junctions.hpp"
+#include "tiles.hpp"
+
+namespace sw {
+inline namespace SW_WIDE {
+
+template <class T, int S>
+SW_INLINE V<T> fold_pair(V<T> a, V<T> b) {
+#if defined(__clang__)
+  V<T> near, far;
+  for (int64_t j = 0; j < lanes<T>; j++) near[j] = j & S ? b[j] : a[j];
+  for (int64_t j = 0; j < lanes<T>; j++) far[j] = j & S ? b[j ^ S] : a[j ^ S];
+  return near + far;
+#else
+  typename Vector<T>::whole near, far;
+  for (int64_t j = 0; j < lanes<T>; j++) near[j] = j & S ? lanes<T> + j : j;
+  for (int64_t j = 0; j < lanes<T>; j++) far[j] = j & S ? lanes<T> + (j ^ S) : j ^ S;
+  return __builtin_shuffle(a, b, near) + __builtin_shuffle(a, b, far);
+#endif
+}
+
+// Lane j of the result is the sum of the lanes of leaf(j), for j < N; depth first, so that few registers are alive.
+template <class T, int N, class Leaf>
+SW_INLINE V<T> fold(const Leaf &leaf, int64_t from) {
+  if constexpr (N == 1) {
+    return leaf(from);
+  } else {
+    const V<T> a = fold<T, N / 2>(leaf, from), b = fold<T, N / 2>(leaf, from + N / 2);
+    return fold_pair<T, N / 2>(a, b);
+  }
+}
+
+// grads[k] (+)= leaf sums for k in from … to, a vector at a time.
+template <class T, class Leaf>
+SW_INLINE void fold_all(const Leaf &leaf, int64_t from, int64_t to, T *grads, bool add) {
+  constexpr int64_t L = lanes<T>;
+  int64_t k = from;
+  for (; k + L <= to; k += L) {
+    const V<T> sums = fold<T, int(L)>(leaf, k);
+    store(grads + k, add ? load(grads + k) + sums : sums);
+  }
+  for (; k < to; k++) {
+    const T one = sum<T>(leaf(k));
+    grads[k] = add ? grads[k] + one : one;
+  }
+}
+
+// What is the same for all rows of a block. X, dX: of the block's inputs; dX or grads may be null.
+template <class T>
+struct Sweep {
+  const Layer *layer;
+  int64_t number;
+  const T *values;
+  const T *X, *dY;
+  T *dX, *grads;
+  bool add;  // to what is in grads, or assign
+};
+
+template <class T, int NW, bool INPUTS, bool WEIGHTS>
+inline void backward_rows(const Sweep<T> &sweep) {
+  constexpr int64_t L = lanes<T>, W = NW * L;
+  const Layer &layer = *sweep.layer;
+  const int32_t *starts = layer.starts + sweep.number * (layer.outputs + 1);
+  for (int64_t r = 0; r < layer.outputs; r++) {
+    V<T> d[NW];
+#pragma GCC unroll 4
+    for (int j = 0; j < NW; j++) d[j] = load(sweep.dY + r * W + j * L);
+    const auto leaf = [&](int64_t k) __attribute__((always_inline)) {
+      const int64_t place = int64_t(layer.columns[k]) * W;
+      V<T> product = {};
+      if constexpr (INPUTS) {
+        const V<T> v = all<T>(sweep.values[k]);
+        T *o = sweep.dX + place;
+#pragma GCC unroll 4
+        for (int j = 0; j < NW; j++) store(o + j * L, load(o + j * L) + v * d[j]);
+      }
+      if constexpr (WEIGHTS) {
+        const T *x = sweep.X + place;
+        product = d[0] * load(x);
+#pragma GCC unroll 4
+        for (int j = 1; j < NW; j++) product += d[j] * load(x + j * L);
+      }
+      return product;
+    };
+    if constexpr (WEIGHTS)
+      fold_all<T>(leaf, starts[r], starts[r + 1], sweep.grads, sweep.add);
+    else
+      for (int64_t k = starts[r]; k < starts[r + 1]; k++) leaf(k);
+  }
+}
+
+// grads[k] (+)= <d, X[columns[k]]> for one row of the tile and n of its columns.
+template <class T, int NW>
+__attribute__((noinline)) void row_products(const V<T> (&row)[NW], const int16_t *columns, int64_t n, const T *X,
+                                            T *grads, bool add) {
+  constexpr int64_t L = lanes<T>, W = NW * L;
+  V<T> d[NW];
+#pragma GCC unroll 4
+  for (int j = 0; j < NW; j++) d[j] = row[j];
+  const auto leaf = [&](int64_t k) __attribute__((always_inline)) {
+    const T *x = X + int64_t(columns[k]) * W;
+    V<T> product = d[0] * load(x);
+#pragma GCC unroll 4
+    for (int j = 1; j < NW; j++) product += d[j] * load(x + j * L);
+    return product;
+  };
+  fold_all<T>(leaf, 0, n, grads, add);
+}
+
+template <class T, int NW, int P>
+SW_INLINE void backward_pattern(const int16_t *columns, int64_t at, int64_t n, const Sweep<T> &sweep,
+                                const V<T> (&d)[4][NW]) {
+  constexpr int64_t L = lanes<T>, W = NW * L;
+  constexpr int first = 0, second = first + (P & 1), third = second + (P >> 1 & 1), fourth = third + (P >> 2 & 1);
+  constexpr int place[4] = {first, second, third, fourth};
+  if (sweep.dX) {
+    const T *v = sweep.values + at;
+    for (int64_t k = 0; k < n; k++) {
+      T *o = sweep.dX + int64_t(columns[k]) * W;
+      V<T> s[NW];
+#pragma GCC unroll 4
+      for (int j = 0; j < NW; j++) s[j] = load(o + j * L);
+#pragma GCC unroll 4
+      for (int r = 0; r < 4; r++)
+        if (P >> r & 1) {
+          const V<T> w = all<T>(v[place[r] * n + k]);
+#pragma GCC unroll 4
+          for (int j = 0; j < NW; j++) s[j] += w * d[r][j];
+        }
+#pragma GCC unroll 4
+      for (int j = 0; j < NW; j++) store(o + j * L, s[j]);
+    }
+  }
+  if (sweep.grads)
+#pragma GCC unroll 4
+    for (int r = 0; r < 4; r++)
+      if (P >> r & 1) row_products<T, NW>(d[r], columns, n, sweep.X, sweep.grads + at + place[r] * n, sweep.add);
+}
+template <class T, int NW, int P = 1>
+SW_INLINE void backward_patterns(const int16_t *columns, const int32_t *starts, int64_t at, const Sweep<T> &sweep,
+                                 const V<T> (&d)[4][NW]) {
+  if constexpr (P < 16) {
+    const int64_t n = starts[P] - starts[P - 1];
+    if (n) backward_pattern<T, NW, P>(columns + starts[P - 1], at, n, sweep, d);
+    backward_patterns<T, NW, P + 1>(columns, starts, at + n * __builtin_popcount(P), sweep, d);
+  }
+}
+
+template <class T, int NW>
+inline void backward_groups(const Sweep<T> &sweep) {
+  constexpr int64_t L = lanes<T>, W = NW * L;
+  const Layer &layer = *sweep.layer;
+  for (int64_t g = 0; g < layer.groups(); g++) {
+    const int32_t *starts = layer.starts + (sweep.number * layer.groups() + g) * kStarts;
+    if (starts[0] == starts[15]) continue;
+    V<T> d[4][NW];
+#pragma GCC unroll 4
+    for (int r = 0; r < 4; r++) {
+      const int64_t row = g * kGroup + r;
+#pragma GCC unroll 4
+      for (int j = 0; j < NW; j++) d[r][j] = row < layer.outputs ? load(sweep.dY + row * W + j * L) : V<T>{};
+    }
+    backward_patterns<T, NW>(layer.columns, starts, starts[16], sweep, d);
+  }
+}
+
+template <class T, int NW>
+inline void backward(const Sweep<T> &sweep) {
+  if (sweep.layer->group != 1)
+    backward_groups<T, NW>(sweep);
+  else if (sweep.dX && sweep.grads)
+    backward_rows<T, NW, true, true>(sweep);
+  else if (sweep.dX)
+    backward_rows<T, NW, true, false>(sweep);
+  else if (sweep.grads)
+    backward_rows<T, NW, false, true>(sweep);
+}
+// All rows of one block, for a tile of so many vectors. dX is added to; the caller clears it.
+template <class T>
+inline void backward(int64_t vectors, const Sweep<T> &sweep) {
+  switch (vectors) {
+    case 1: return backward<T, 1>(sweep);
+    case 2: return backward<T, 2>(sweep);
+    case 3: return backward<T, 3>(sweep);
+    default: return backward<T, 4>(sweep);
+  }
+}
+
+}  // namespace SW_WIDE
+}  // namespace sw

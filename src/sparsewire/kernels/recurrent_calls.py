@@ -1,0 +1,181 @@
+"""The native functions for recurrent layers, called with raw addresses, and the torch operators made of them."""
+
+import ctypes
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor
+
+from sparsewire.errors import RequestError
+from sparsewire.kernels import native
+from sparsewire.kernels.junctions import Junction
+from sparsewire.kernels.recurrent_plain import GATES, KINDS
+
+_RECORDED = {"tanh": 0, "relu": 0, "gru": 4, "lstm": 6}  # numbers a unit keeps of each step for the backward
+_LINE = 64  # bytes; the columns of a tile come in such units
+_PARTS = 5  # numbers in `shapes` for each junction
+
+
+class Stack(NamedTuple):
+    """What is the same for all batches: cell by cell the junctions of weight_ih and weight_hh, and how they are used."""
+
+    kind: str
+    junctions: tuple[Junction, ...]
+    has_bias: bool
+    bidirectional: bool
+    batch_first: bool
+
+    @property
+    def directions(self) -> int:
+        """1 or 2."""
+        return 2 if self.bidirectional else 1
+
+    @property
+    def inputs(self) -> int:
+        """Features of the first layer's input."""
+        return self.junctions[0].inputs
+
+    @property
+    def hidden(self) -> int:
+        """Units of a cell."""
+        return self.junctions[1].inputs
+
+    @property
+    def shapes(self) -> list[int]:
+        """Outputs, inputs, block, group and count of every junction."""
+        return [n for j in self.junctions for n in (j.outputs, j.inputs, j.block, j.group, j.count)]
+
+    def shape_of(self, number: int) -> tuple[int, int]:
+        """The shape that the matrix of this place has to have."""
+        below = self.hidden * self.directions
+        inputs = self.inputs if number < 2 * self.directions else below
+        return GATES[self.kind] * self.hidden, self.hidden if number % 2 else inputs
+
+    def size(self, steps: int, batch: int, itemsize: int) -> int:
+        """Numbers in the workspace; the same formula as in recurrent_network.hpp."""
+        unit, cells = _LINE // itemsize, len(self.junctions) // 2
+        history = (self.inputs + cells * self.hidden) * (steps + 3)
+        return unit + -(-batch // unit) * unit * (history + cells * steps * _RECORDED[self.kind] * self.hidden)
+
+
+def forward(
+    stack: Stack,
+    x: Tensor,
+    h0: Tensor | None,
+    c0: Tensor | None,
+    lengths: Tensor | None,
+    values: Sequence[Tensor],
+    biases: Sequence[Tensor],
+    keep: bool,
+) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """The outputs, the last states, the last cell states, and the workspace if it is to be kept for the backward."""
+    x = _with_rows(x)
+    batch, steps = (x.shape[0], x.shape[1]) if stack.batch_first else (x.shape[1], x.shape[0])
+    output = x.new_empty(*x.shape[:2], stack.hidden * stack.directions)
+    hn = x.new_empty(len(stack.junctions) // 2, batch, stack.hidden)
+    cn = torch.empty_like(hn) if stack.kind == "lstm" else x.new_empty(0)
+    wide = _wide(x.dtype)
+    workspace = x.new_empty(stack.size(steps, batch, wide.itemsize) if keep else 0, dtype=wide)
+    h0, c0 = (None if state is None else state.contiguous() for state in (h0, c0))
+    lengths = None if lengths is None else lengths.contiguous()
+    states = [native.address(tensor) for tensor in (h0, c0, hn, cn if stack.kind == "lstm" else None, lengths)]
+    _call(
+        "recurrent_forward",
+        x.dtype,
+        [
+            *_sizes(stack, steps, batch),
+            *(*_sequence(x, stack), *_sequence(output, stack), *states, workspace.data_ptr() if keep else 0),
+            *(0,) * 10,
+            *_matrices(stack, values, biases, None, None),
+        ],
+    )
+    return output, hn, cn, workspace
+
+
+def backward(
+    stack: Stack,
+    grads: Sequence[Tensor | None],
+    shape: Sequence[int],
+    lengths: Tensor | None,
+    values: Sequence[Tensor],
+    workspace: Tensor,
+    needs: Sequence[bool],
+) -> list[Tensor | None]:
+    """The gradients with respect to x, h0, c0, every value and every bias, or None where `needs` says so.
+
+    Args:
+        stack: as for the forward.
+        grads: those of the output, the last states and the last cell states; None is zero.
+        shape: of x.
+        lengths: as for the forward.
+        values: as for the forward.
+        workspace: what the forward kept.
+        needs: in the order of the result.
+    """
+    count, like = len(stack.junctions), values[0]
+    batch, steps = (shape[0], shape[1]) if stack.batch_first else (shape[1], shape[0])
+    state = (count // 2, batch, stack.hidden)
+    rows = GATES[stack.kind] * stack.hidden
+    shapes = [shape, state, state, *((len(v),) for v in values), *((rows,),) * (len(needs) - 3 - count)]
+    found = [like.new_empty(s) if need else None for s, need in zip(shapes, needs, strict=True)]
+    output, hn, cn = (None if grad is None or not grad.numel() else grad for grad in grads)
+    output = None if output is None else _with_rows(output)
+    hn, cn = (None if grad is None else grad.contiguous() for grad in (hn, cn))
+    lengths = None if lengths is None else lengths.contiguous()
+    wanted = [native.address(tensor) for tensor in (hn, cn, found[1], found[2])]
+    _call(
+        "recurrent_backward",
+        like.dtype,
+        [
+            *(*_sizes(stack, steps, batch), *(0,) * 10, native.address(lengths), workspace.data_ptr()),
+            *(*_sequence(output, stack), *_sequence(found[0], stack), *wanted),
+            *_matrices(stack, values, values[:0], found[3 : 3 + count], found[3 + count :]),
+        ],
+    )
+    return found
+
+
+def _call(name: str, dtype: torch.dtype, numbers: list[int]) -> None:
+    network = (ctypes.c_int64 * len(numbers))(*numbers)
+    native.function(name)(native.DTYPES[dtype], ctypes.addressof(network))
+
+
+def _sizes(stack: Stack, steps: int, batch: int) -> tuple[int, ...]:
+    layers = len(stack.junctions) // (2 * stack.directions)
+    kind, threads = KINDS.index(stack.kind), torch.get_num_threads()
+    return kind, steps, batch, stack.inputs, stack.hidden, layers, stack.directions, threads
+
+
+def _sequence(tensor: Tensor | None, stack: Stack) -> tuple[int, int, int]:
+    """Where a sequence lies, and how far apart its steps and its samples are."""
+    if tensor is None:
+        return 0, 0, 0
+    first, second = tensor.stride(0), tensor.stride(1)
+    return (tensor.data_ptr(), second, first) if stack.batch_first else (tensor.data_ptr(), first, second)
+
+
+def _matrices(
+    stack: Stack,
+    values: Sequence[Tensor],
+    biases: Sequence[Tensor],
+    grads: Sequence[Tensor | None] | None,
+    bias_grads: Sequence[Tensor | None] | None,
+) -> list[int]:
+    """The array of `Layer` structs of junctions.hpp."""
+    numbers: list[int] = []
+    for k, j in enumerate(stack.junctions):
+        numbers += (j.outputs, j.inputs, j.block, j.group, j.count, j.columns.data_ptr(), j.starts.data_ptr())
+        numbers += (values[k].data_ptr(), biases[k].data_ptr() if biases else 0, 0)
+        numbers.append(native.address(grads[k]) if grads else 0)
+        numbers.append(native.address(bias_grads[k]) if bias_grads else 0)
+    return numbers
+
+
+def _with_rows(x: Tensor) -> Tensor:
+    """The same numbers, those of a step of a sequence side by side."""
+    return x if x.stride(2) == 1 or x.shape[2] == 1 else x.contiguous()
+
+
+def _wide(dtype: torch.dtype) -> torch.dtype:
+    return torch.float32 if dtype == torch.bfloat16 else dtype
