@@ -11,6 +11,7 @@ The live values lie in the same order, so nothing has to be permuted between the
 """
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -76,6 +77,12 @@ class Junction:
         """Of the index arrays."""
         return sum(tensor.numel() * tensor.element_size() for tensor in (self.columns, self.starts))
 
+    @cached_property
+    def described(self) -> tuple[int, ...]:
+        """What the native library wants to know: the numbers of a Junction and the addresses of its arrays."""
+        places = self.columns.data_ptr(), self.starts.data_ptr()
+        return (self.outputs, self.inputs, self.block, self.group, self.count, *places)
+
     def to(self, device: torch.device | str) -> "Junction":
         """The same connections with the index arrays on another device."""
         columns, starts = self.columns.to(device), self.starts.to(device)
@@ -109,9 +116,7 @@ class Junction:
             tensor([1., 4.])
         """
         if weight.shape != (self.outputs, self.inputs):
-            raise RequestError(
-                f"weight: found shape {tuple(weight.shape)}, expected ({self.outputs}, {self.inputs})"
-            )
+            raise RequestError(f"weight: found shape {tuple(weight.shape)}, expected ({self.outputs}, {self.inputs})")
         return weight.reshape(-1)[self.positions().to(weight.device)]
 
     def weight_of(self, values: Tensor) -> Tensor:
@@ -158,8 +163,10 @@ def junction_of(mask: Tensor, block: int | None = None, group: int | None = None
             f"{_LARGEST_BLOCK:,}, a group of 1 or {GROUP}, and at most {_MOST:,} weights"
         )
     columns, starts = (_by_rows if group == 1 else _by_groups)(array, block)
-    tensors = (torch.from_numpy(some).to(mask.device) for some in (columns, starts))
-    return Junction(outputs, inputs, block, group, *tensors, count)
+    device = mask.device
+    return Junction(
+        outputs, inputs, block, group, torch.from_numpy(columns).to(device), torch.from_numpy(starts).to(device), count
+    )
 
 
 def layout_for(outputs: int, inputs: int, count: int) -> tuple[int, int]:
@@ -170,15 +177,14 @@ def layout_for(outputs: int, inputs: int, count: int) -> tuple[int, int]:
 
     Example:
         >>> layout_for(300, 784, 300 * 784 // 2), layout_for(4096, 4096, 4096 * 40)
-        ((384, 4), (2048, 1))
+        ((392, 4), (2048, 1))
     """
     density = count / (outputs * inputs) if outputs * inputs else 1.0
-    if density >= 0.15:
-        return min(384, max(inputs, 1)), GROUP
-    wanted = 384
+    wanted, group = 384, GROUP if density >= 0.15 else 1
     while wanted < 2048 and wanted * density < 24:
         wanted *= 2
-    return min(2048, wanted, max(inputs, 1)), 1
+    blocks = max(1, round(inputs / wanted))
+    return max(1, -(-inputs // blocks)), group
 
 
 def blocks_of(inputs: int, block: int) -> int:
@@ -209,7 +215,7 @@ def _by_groups(mask: Array, block: int) -> tuple[Array, Array]:
     groups = -(-outputs // GROUP)
     whole = np.zeros((groups * GROUP, inputs), np.uint8)
     whole[:outputs] = mask
-    pattern = sum(whole[row::GROUP] << row for row in range(GROUP))
+    pattern = np.bitwise_or.reduce([whole[row::GROUP] << row for row in range(GROUP)])
     columns, starts, entries, values = [], np.zeros((blocks_of(inputs, block), groups, 17), np.int32), 0, 0
     for number in range(len(starts)):
         part = pattern[:, number * block : (number + 1) * block]
@@ -242,4 +248,5 @@ def _positions_by_groups(columns: Array, starts: Array, inputs: int, block: int,
     column = columns[np.repeat(entry, sizes) + within]
     rows = (np.arange(groups)[None, :, None] * GROUP + row + np.zeros((blocks, 1, 1), np.int64)).reshape(-1)
     first = np.broadcast_to(np.arange(blocks)[:, None, None] * block, (blocks, groups, len(_PAIRS))).reshape(-1)
-    return np.repeat(rows * inputs + first, sizes) + column
+    found: Array = np.repeat(rows * inputs + first, sizes) + column
+    return found

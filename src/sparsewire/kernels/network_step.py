@@ -70,12 +70,12 @@ class Taken(NamedTuple):
 
     Args:
         losses: of each step that was taken, before it; if they ended at a loss that is not finite, that one as well.
-        count: steps that were taken.
+        steps: how many were taken.
         stranger: whether they ended at a batch with a label that is no class.
     """
 
     losses: list[float]
-    count: int
+    steps: int
     stranger: bool
 
 

@@ -6,6 +6,7 @@ Two formulations, by density (which is faster was measured in both directions, s
 * `torch.sparse` rows, for predictions with at most a tenth of the weights.
 """
 
+import warnings
 from collections.abc import Sequence
 
 import torch
@@ -120,13 +121,14 @@ def backward(
     return dx if need_x else None, grads, bias_grads
 
 
-def _activations(
-    hidden: Tensor, batch: int, junctions: Sequence[Junction], activations: Sequence[str]
-) -> list[Tensor]:
+def _activations(hidden: Tensor, batch: int, junctions: Sequence[Junction], activations: Sequence[str]) -> list[Tensor]:
     if len(junctions) == 1 and activations[0] == "identity":
         return [hidden]
-    parts = hidden.split([batch * junction.outputs for junction in junctions])
-    return [part.view(batch, junction.outputs) for part, junction in zip(parts, junctions, strict=True)]
+    parts, done = [], 0
+    for junction in junctions:
+        parts.append(hidden[done : done + batch * junction.outputs].view(batch, junction.outputs))
+        done += batch * junction.outputs
+    return parts
 
 
 def _product(x: Tensor, values: Tensor, bias: Tensor | None, junction: Junction, training: bool) -> Tensor:
@@ -135,8 +137,10 @@ def _product(x: Tensor, values: Tensor, bias: Tensor | None, junction: Junction,
         return functional.linear(x, junction.weight_of(values), bias)
     places, order = junction.positions().sort()
     rows = torch.searchsorted(places, torch.arange(junction.outputs + 1) * junction.inputs)
-    weight = torch.sparse_csr_tensor(
-        rows, places % junction.inputs, values[order], (junction.outputs, junction.inputs), check_invariants=False
-    )
+    with warnings.catch_warnings():  # torch says once that these tensors are in beta; only their product is used here
+        warnings.filterwarnings("ignore", "Sparse CSR tensor support is in beta")
+        weight = torch.sparse_csr_tensor(
+            rows, places % junction.inputs, values[order], (junction.outputs, junction.inputs), check_invariants=False
+        )
     y = (weight @ x.t()).t()
     return y if bias is None else y + bias

@@ -13,10 +13,10 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 
 from sparsewire.errors import RequestError, UnknownNameError
-from sparsewire.kernels import native, recurrent_plain, recurrent_calls
+from sparsewire.kernels import native, recurrent_calls, recurrent_operator, recurrent_plain
 from sparsewire.kernels.junctions import Junction
 from sparsewire.kernels.recurrent_calls import Stack
-from sparsewire.kernels.recurrent_plain import GATES, KINDS, CellWeights
+from sparsewire.kernels.recurrent_plain import GATES, KINDS
 
 Outputs = tuple[Tensor, Tensor, Tensor]
 
@@ -76,35 +76,18 @@ def recurrent(
         given = _cast(given)
     _check(given, stack)
     if not _is_native(given.x):
-        return _plain(given, stack)
+        weights = [junction.weight_of(some) for junction, some in zip(stack.junctions, given.values, strict=True)]
+        states = given.x, given.h0, given.c0
+        return recurrent_plain.recurrent(
+            *states, weights, given.biases, kind, given.lengths, bidirectional, batch_first
+        )
     if torch.compiler.is_compiling() or not _is_ordinary(x):
-        return _by_operator(given, stack)
+        return recurrent_operator.call(stack, *given, keep=torch.is_grad_enabled())
     tensors = (given.x, given.h0, given.c0, *given.values, *given.biases)
     if torch.is_grad_enabled() and any(tensor is not None and tensor.requires_grad for tensor in tensors):
-        result: Outputs = _Recurrent.apply(stack, given.lengths, *tensors)
+        result: Outputs = _Recurrent.apply(stack, given.lengths, *tensors)  # type: ignore[no-untyped-call]
         return result
     return recurrent_calls.forward(stack, *given, keep=False)[:3]
-
-
-def _by_operator(given: _Inputs, stack: Stack) -> Outputs:
-    columns, starts = [j.columns for j in stack.junctions], [j.starts for j in stack.junctions]
-    x, h0, c0, lengths, values, biases = given
-    flags = stack.kind, stack.bidirectional, stack.batch_first, torch.is_grad_enabled()
-    output, hn, cn, _ = torch.ops.sparsewire.recurrent(
-        x, h0, c0, lengths, list(values), list(biases), columns, starts, stack.shapes, *flags
-    )
-    return output, hn, cn
-
-
-def _plain(given: _Inputs, stack: Stack) -> Outputs:
-    weights = [j.weight_of(v) for j, v in zip(stack.junctions, given.values, strict=True)]
-    biases = given.biases or (None,) * len(weights)
-    cells = [CellWeights(*weights[k : k + 2], *biases[k : k + 2]) for k in range(0, len(weights), 2)]
-    x = given.x.transpose(0, 1) if stack.batch_first else given.x
-    output, hn, cn = recurrent_plain.recurrent(
-        x, given.h0, given.c0, cells, stack.kind, given.lengths, stack.bidirectional
-    )
-    return output.transpose(0, 1) if stack.batch_first else output, hn, cn
 
 
 def _is_native(x: Tensor) -> bool:
@@ -117,14 +100,14 @@ def _is_ordinary(x: Tensor) -> bool:
         type(x) in (Tensor, torch.nn.Parameter)
         and torch._C._len_torch_dispatch_stack() == 0
         and torch._C._len_torch_function_stack() == 0
-        and torch._C._functorch.peek_interpreter_stack() is None  # type: ignore[attr-defined]
-        and not torch.jit.is_tracing()
+        and torch._C._functorch.peek_interpreter_stack() is None
+        and not torch._C._is_tracing()
     )
 
 
 class _Recurrent(torch.autograd.Function):
     @staticmethod
-    def forward(  # type: ignore[override]
+    def forward(
         ctx: Any, stack: Stack, lengths: Tensor | None, x: Tensor, h0: Tensor | None, c0: Tensor | None, *rest: Tensor
     ) -> Outputs:
         count = len(stack.junctions)
@@ -138,7 +121,7 @@ class _Recurrent(torch.autograd.Function):
         return output, hn, cn
 
     @staticmethod
-    @once_differentiable  # type: ignore[untyped-decorator]
+    @once_differentiable
     def backward(ctx: Any, *grads: Tensor | None) -> tuple[Tensor | None, ...]:
         workspace, lengths, *values = ctx.saved_tensors
         found = recurrent_calls.backward(
@@ -182,9 +165,11 @@ def _check(given: _Inputs, stack: Stack) -> None:
     for name, tensor, shape in expected:
         if tensor is not None and (tensor.shape != shape or tensor.dtype != x.dtype or tensor.device != x.device):
             raise RequestError(
-                f"{name}: found {tensor.dtype} of shape {tuple(tensor.shape)} on {tensor.device}, expected {x.dtype} of "
-                f"shape {shape} on {x.device}, as x has"
+                f"{name}: found {tensor.dtype} of shape {tuple(tensor.shape)} on {tensor.device}, expected "
+                f"{x.dtype} of shape {shape} on {x.device}, as x has"
             )
     if given.lengths is not None and (given.lengths.shape != state[1:2] or given.lengths.dtype != torch.int64):
         found = f"{given.lengths.dtype} of shape {tuple(given.lengths.shape)}"
-        raise RequestError(f"lengths: found {found}, expected torch.int64 of shape ({state[1]},), one for each sequence")
+        raise RequestError(
+            f"lengths: found {found}, expected torch.int64 of shape ({state[1]},), one for each sequence"
+        )

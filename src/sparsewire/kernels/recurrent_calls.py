@@ -1,24 +1,22 @@
-"""The native functions for recurrent layers, called with raw addresses, and the torch operators made of them."""
+"""The native functions for recurrent layers, called with raw addresses."""
 
 import ctypes
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
-from sparsewire.errors import RequestError
 from sparsewire.kernels import native
 from sparsewire.kernels.junctions import Junction
 from sparsewire.kernels.recurrent_plain import GATES, KINDS
 
 _RECORDED = {"tanh": 0, "relu": 0, "gru": 4, "lstm": 6}  # numbers a unit keeps of each step for the backward
 _LINE = 64  # bytes; the columns of a tile come in such units
-_PARTS = 5  # numbers in `shapes` for each junction
 
 
 class Stack(NamedTuple):
-    """What is the same for all batches: cell by cell the junctions of weight_ih and weight_hh, and how they are used."""
+    """What is the same for all batches: cell by cell the junctions of weight_ih and weight_hh, and their use."""
 
     kind: str
     junctions: tuple[Junction, ...]
@@ -41,16 +39,15 @@ class Stack(NamedTuple):
         """Units of a cell."""
         return self.junctions[1].inputs
 
-    @property
-    def shapes(self) -> list[int]:
-        """Outputs, inputs, block, group and count of every junction."""
-        return [n for j in self.junctions for n in (j.outputs, j.inputs, j.block, j.group, j.count)]
-
     def shape_of(self, number: int) -> tuple[int, int]:
         """The shape that the matrix of this place has to have."""
         below = self.hidden * self.directions
         inputs = self.inputs if number < 2 * self.directions else below
         return GATES[self.kind] * self.hidden, self.hidden if number % 2 else inputs
+
+    def extent(self, shape: Sequence[int]) -> tuple[int, int]:
+        """Steps and batch of x."""
+        return (shape[1], shape[0]) if self.batch_first else (shape[0], shape[1])
 
     def size(self, steps: int, batch: int, itemsize: int) -> int:
         """Numbers in the workspace; the same formula as in recurrent_network.hpp."""
@@ -71,14 +68,11 @@ def forward(
 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     """The outputs, the last states, the last cell states, and the workspace if it is to be kept for the backward."""
     x = _with_rows(x)
-    batch, steps = (x.shape[0], x.shape[1]) if stack.batch_first else (x.shape[1], x.shape[0])
-    output = x.new_empty(*x.shape[:2], stack.hidden * stack.directions)
-    hn = x.new_empty(len(stack.junctions) // 2, batch, stack.hidden)
-    cn = torch.empty_like(hn) if stack.kind == "lstm" else x.new_empty(0)
-    wide = _wide(x.dtype)
-    workspace = x.new_empty(stack.size(steps, batch, wide.itemsize) if keep else 0, dtype=wide)
+    output, hn, cn, workspace = empty_results(stack, x, keep)
+    steps, batch = stack.extent(x.shape)
     h0, c0 = (None if state is None else state.contiguous() for state in (h0, c0))
     lengths = None if lengths is None else lengths.contiguous()
+    values, biases = [v.contiguous() for v in values], [b.contiguous() for b in biases]
     states = [native.address(tensor) for tensor in (h0, c0, hn, cn if stack.kind == "lstm" else None, lengths)]
     _call(
         "recurrent_forward",
@@ -114,15 +108,13 @@ def backward(
         needs: in the order of the result.
     """
     count, like = len(stack.junctions), values[0]
-    batch, steps = (shape[0], shape[1]) if stack.batch_first else (shape[1], shape[0])
-    state = (count // 2, batch, stack.hidden)
-    rows = GATES[stack.kind] * stack.hidden
-    shapes = [shape, state, state, *((len(v),) for v in values), *((rows,),) * (len(needs) - 3 - count)]
-    found = [like.new_empty(s) if need else None for s, need in zip(shapes, needs, strict=True)]
+    steps, batch = stack.extent(shape)
+    found = empty_gradients(stack, shape, values, needs)
     output, hn, cn = (None if grad is None or not grad.numel() else grad for grad in grads)
     output = None if output is None else _with_rows(output)
     hn, cn = (None if grad is None else grad.contiguous() for grad in (hn, cn))
     lengths = None if lengths is None else lengths.contiguous()
+    values = [v.contiguous() for v in values]
     wanted = [native.address(tensor) for tensor in (hn, cn, found[1], found[2])]
     _call(
         "recurrent_backward",
@@ -134,6 +126,27 @@ def backward(
         ],
     )
     return found
+
+
+def empty_results(stack: Stack, x: Tensor, keep: bool) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """The tensors that `forward` fills."""
+    steps, batch = stack.extent(x.shape)
+    output = x.new_empty(*x.shape[:2], stack.hidden * stack.directions)
+    hn = x.new_empty(len(stack.junctions) // 2, batch, stack.hidden)
+    cn = torch.empty_like(hn) if stack.kind == "lstm" else x.new_empty(0)
+    wide = torch.float32 if x.dtype == torch.bfloat16 else x.dtype
+    workspace = x.new_empty(stack.size(steps, batch, wide.itemsize) if keep else 0, dtype=wide)
+    return output, hn, cn, workspace
+
+
+def empty_gradients(
+    stack: Stack, shape: Sequence[int], values: Sequence[Tensor], needs: Sequence[bool]
+) -> list[Tensor | None]:
+    """The tensors that `backward` fills."""
+    count, (_, batch) = len(values), stack.extent(shape)
+    state, rows = (count // 2, batch, stack.hidden), GATES[stack.kind] * stack.hidden
+    shapes = [shape, state, state, *((len(v),) for v in values), *((rows,),) * (len(needs) - 3 - count)]
+    return [values[0].new_empty(s) if need else None for s, need in zip(shapes, needs, strict=True)]
 
 
 def _call(name: str, dtype: torch.dtype, numbers: list[int]) -> None:
@@ -175,7 +188,3 @@ def _matrices(
 def _with_rows(x: Tensor) -> Tensor:
     """The same numbers, those of a step of a sequence side by side."""
     return x if x.stride(2) == 1 or x.shape[2] == 1 else x.contiguous()
-
-
-def _wide(dtype: torch.dtype) -> torch.dtype:
-    return torch.float32 if dtype == torch.bfloat16 else dtype

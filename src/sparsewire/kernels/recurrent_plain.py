@@ -11,7 +11,7 @@ KINDS = ("tanh", "relu", "gru", "lstm")  # their place is their number in the na
 GATES = {"tanh": 1, "relu": 1, "gru": 3, "lstm": 4}  # rows of a weight for each hidden unit
 
 
-class CellWeights(NamedTuple):
+class _Cell(NamedTuple):
     """Of one layer in one direction: weight_ih (gates · hidden, inputs), weight_hh (gates · hidden, hidden), biases."""
 
     of_inputs: Tensor
@@ -24,31 +24,40 @@ def recurrent(
     x: Tensor,
     h0: Tensor | None,
     c0: Tensor | None,
-    cells: Sequence[CellWeights],
+    weights: Sequence[Tensor],
+    biases: Sequence[Tensor],
     kind: str,
     lengths: Tensor | None = None,
     bidirectional: bool = False,
+    batch_first: bool = False,
 ) -> tuple[Tensor, Tensor, Tensor]:
     """What torch.nn.RNN, GRU and LSTM compute, step by step; differentiable any number of times.
 
     Args:
-        x: shape (steps, batch, inputs).
+        x: shape (steps, batch, inputs), or (batch, steps, inputs) if `batch_first`.
         h0: shape (layers · directions, batch, hidden), or None for zeros.
         c0: the same for the cell state of an "lstm".
-        cells: layer by layer, in a layer forward before backward.
+        weights: for each cell (layer by layer, in a layer forward before backward) weight_ih and weight_hh, dense.
+        biases: for each cell bias_ih and bias_hh; or none at all.
         kind: of `KINDS`; "tanh" and "relu" are those of torch.nn.RNN.
         lengths: int64, shape (batch,): the steps of each sequence; None: all of them.
         bidirectional: whether each layer also has a cell that runs from the last step to the first.
+        batch_first: whether the batch comes first in x and in the output.
 
     Returns:
         The outputs of the last layer (steps, batch, directions · hidden), with zeros beyond a sequence's length; the
         state of each cell after a sequence's last step; the same of the cell state, empty but for an "lstm".
 
     Example:
-        >>> cell = CellWeights(torch.ones(1, 1), torch.ones(1, 1), None, None)
-        >>> recurrent(torch.ones(3, 1, 1), None, None, [cell], "relu")[0].flatten()
+        >>> ones = torch.ones(1, 1)
+        >>> recurrent(torch.ones(3, 1, 1), None, None, [ones, ones], [], "relu")[0].flatten()
         tensor([1., 2., 3.])
     """
+    if batch_first:
+        x = x.transpose(0, 1)
+    cells = [
+        _Cell(*weights[k : k + 2], *(biases[k : k + 2] if biases else (None, None))) for k in range(0, len(weights), 2)
+    ]
     directions = 2 if bidirectional else 1
     steps, batch = x.shape[:2]
     hidden = cells[0].of_states.shape[1]
@@ -68,11 +77,12 @@ def recurrent(
             last.append(h)
             last_c.append(c)
         x = torch.cat(outputs, 2)
-    return x, torch.stack(last), torch.stack(last_c) if kind == "lstm" else x.new_empty(0)
+    output = x.transpose(0, 1) if batch_first else x
+    return output, torch.stack(last), torch.stack(last_c) if kind == "lstm" else x.new_empty(0)
 
 
 def _run(
-    x: Tensor, h: Tensor, c: Tensor, cell: CellWeights, kind: str, alive: Tensor | None, backward: bool
+    x: Tensor, h: Tensor, c: Tensor, cell: _Cell, kind: str, alive: Tensor | None, backward: bool
 ) -> tuple[Tensor, Tensor, Tensor]:
     """One cell over all steps: its outputs, and its state at the end."""
     given = functional.linear(x, cell.of_inputs, cell.bias_of_inputs)

@@ -1,5 +1,6 @@
 """The largest of many numbers, as a mask, with an exact count."""
 
+import math
 from collections.abc import Callable
 from typing import Any, TypeVar
 
@@ -8,6 +9,7 @@ import torch
 from torch import Tensor
 
 from sparsewire.errors import RequestError
+from sparsewire.kernels.bracket import is_for, mask_from, threshold_of
 
 Array = np.ndarray[Any, Any]
 Values = TypeVar("Values", Tensor, Array)
@@ -22,7 +24,8 @@ def keep_top(scores: Tensor, count: int) -> Tensor:
     """The mask of the `count` largest scores; of equal ones those with the lower flat index are kept.
 
     The count is exact, whatever the ties. The time is linear in the number of scores, also where most of them are equal
-    (weights that are pruned already): the count-th largest one is found digit by digit, not by sorting.
+    (weights that are pruned already): the count-th largest one is found by a sampled bracket, where the native library
+    is at hand and there are many scores, and else digit by digit, not by sorting.
 
     Args:
         scores: numbers of any shape and any real dtype; -inf and +inf are numbers, NaN is not.
@@ -39,7 +42,10 @@ def keep_top(scores: Tensor, count: int) -> Tensor:
         tensor([[False,  True],
                 [ True, False]])
     """
-    return _keep(_comparable(scores).reshape(1, scores.numel()), count, _place_by_digits).view(scores.shape)
+    values = _comparable(scores).reshape(-1)
+    _check_count(count, values.numel())
+    kept = _keep_by_bracket(values.contiguous(), int(count)) if values.device.type == "cpu" and count else None
+    return (_keep(values[None], count, _place_by_digits) if kept is None else kept).view(scores.shape)
 
 
 def keep_top_of_rows(scores: Tensor, count: int) -> Tensor:
@@ -57,16 +63,28 @@ def keep_top_of_rows(scores: Tensor, count: int) -> Tensor:
         tensor([[0, 0, 1],
                 [1, 0, 0]], dtype=torch.int32)
     """
-    return _keep(_comparable(scores), count, _place_by_partition)
+    values = _comparable(scores)
+    _check_count(count, values.shape[1])
+    return _keep(values, count, _place_by_partition)
+
+
+def _check_count(count: object, size: int) -> None:
+    if isinstance(count, bool) or not isinstance(count, int | np.integer) or not 0 <= count <= size:
+        raise RequestError(f"count: found {count!r}, expected a whole number from 0 to {size:,}, the number of scores")
+
+
+def _keep_by_bracket(values: Tensor, count: int) -> Tensor | None:
+    """None where that is not the way: too few values, another dtype, no library, or they are spread out too oddly."""
+    threshold = threshold_of(values, count) if is_for(values) else None
+    if threshold is None:
+        return None
+    _refuse_nan(math.isnan(threshold))
+    return mask_from(values, threshold, count)
 
 
 def _keep(values: Tensor, count: int, place: Callable[[Array, int], Array]) -> Tensor:
     """`place(array, i)` gives the i-th smallest of each row, shape (rows, 1)."""
     columns = values.shape[1]
-    if isinstance(count, bool) or not isinstance(count, int | np.integer) or not 0 <= count <= columns:
-        raise RequestError(
-            f"count: found {count!r}, expected a whole number from 0 to {columns:,}, the number of scores"
-        )
     if values.numel() == 0:
         return torch.zeros_like(values, dtype=torch.bool)
     if values.device.type != "cpu":

@@ -377,3 +377,21 @@ SW_EXPORT(chain_backward)
     chain_backward(n, layers, (const bfloat16 *)x, stride, batch, hidden, (const bfloat16 *)grad, grad_stride,
                    (bfloat16 *)dx, threads);
 }
+
+// A single layer, without an array of descriptions: for the shortest way from Python.
+SW_EXPORT(linear_forward)
+(int64_t type, int64_t outputs, int64_t inputs, int64_t block, int64_t group, int64_t count, const int16_t *columns,
+ const int32_t *starts, void *values, void *bias, const void *x, int64_t stride, int64_t batch, void *y,
+ int64_t threads) {
+  const Layer layer = {outputs, inputs, block, group, count, columns, starts, values, bias, kIdentity, nullptr, nullptr};
+  SW_PASTE(sw_chain_forward_, SW_WIDE)(type, 1, &layer, x, stride, batch, y, nullptr, threads);
+}
+
+SW_EXPORT(linear_backward)
+(int64_t type, int64_t outputs, int64_t inputs, int64_t block, int64_t group, int64_t count, const int16_t *columns,
+ const int32_t *starts, void *values, void *values_grad, void *bias_grad, const void *x, int64_t stride, int64_t batch,
+ const void *grad, int64_t grad_stride, void *dx, int64_t threads) {
+  const Layer layer = {outputs, inputs,  block,     group,       count,    columns,
+                       starts,  values,  nullptr,   kIdentity,   values_grad, bias_grad};
+  SW_PASTE(sw_chain_backward_, SW_WIDE)(type, 1, &layer, x, stride, batch, nullptr, grad, grad_stride, dx, threads);
+}

@@ -34,7 +34,23 @@ SW_INLINE V<T> fold(const Leaf &leaf, int64_t from) {
   }
 }
 
-// grads[k] (+)= leaf sums for k in from … to, a vector at a time.
+// The first `count` of N sums into grads. Leaves beyond are repeated and forgotten; they read and write nothing new.
+template <class T, int N, class Leaf>
+SW_INLINE void fold_some(const Leaf &leaf, int64_t from, int64_t count, T *grads, bool add) {
+  const auto inside = [&](int64_t k) __attribute__((always_inline)) { return leaf(k - from < count ? k : from); };
+  V<T> sums = fold<T, N>(inside, from);
+#pragma GCC unroll 8
+  for (int64_t s = N; s < lanes<T>; s *= 2) {
+    T half[2 * lanes<T>];
+    store(half, sums);
+    store(half + lanes<T>, sums);
+    sums += load(half + s);
+  }
+  if (add) sums += load_some<T>(grads, count);
+  store_some(grads, sums, count);
+}
+
+// grads[k] (+)= the sum over the lanes of leaf(k), for k in from … to, as many as a vector has lanes at a time.
 template <class T, class Leaf>
 SW_INLINE void fold_all(const Leaf &leaf, int64_t from, int64_t to, T *grads, bool add) {
   constexpr int64_t L = lanes<T>;

@@ -252,7 +252,8 @@ struct BackwardPass {
                        kept.stride, n, values);
     value_gradients<T>(cell.states, deltas, stride, [&](int64_t row) { return job.delta_of(row); },
                        kept.states(number) + (direction ? 2 * W : 0), kept.stride, n, values + cell.inputs.count);
-    for (int64_t r = 0; cell.bias && r < rows; r++) {
+    const bool biased = job.net.matrix(number, 0).bias_grad || job.net.matrix(number, 1).bias_grad;
+    for (int64_t r = 0; biased && r < rows; r++) {
       const T one = total<T>(deltas + r * stride, n);
       bias[r] += one;
       bias[rows + r] += job.delta_of(r) == r ? one : total<T>(deltas + job.delta_of(r) * stride, n);

@@ -1,0 +1,169 @@
+"""A chain of sparse layers forward and backward, without autograd: by native code, by Triton or by plain torch."""
+
+import ctypes
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor
+from torch.nn.functional import pad
+
+from sparsewire.kernels import native, plain, triton_chain
+from sparsewire.kernels.junctions import Junction
+from sparsewire.kernels.plain import ACTIVATIONS
+
+Grads = tuple[Tensor | None, list[Tensor | None], list[Tensor | None]]
+
+
+class Layers(NamedTuple):
+    """What is the same for all batches: the junctions of a chain and the activations after them."""
+
+    junctions: tuple[Junction, ...]
+    activations: tuple[str, ...]
+
+    @property
+    def keeps(self) -> bool:
+        """Whether backward needs the activations; not for a single layer without one."""
+        return len(self.junctions) > 1 or self.activations[0] != "identity"
+
+    def kept(self, batch: int) -> int:
+        """Numbers in `hidden`: whole vectors of the widest kind, so that it does not depend on the machine."""
+        return -(-batch // 16) * 16 * sum(junction.outputs for junction in self.junctions)
+
+
+def compute_forward(
+    x: Tensor, values: Sequence[Tensor], biases: Sequence[Tensor | None], layers: Layers, keep: bool
+) -> tuple[Tensor, Tensor]:
+    """What `plain.forward` says; `hidden`, if kept, has `layers.kept(batch)` numbers and is for `compute_backward`.
+
+    Args:
+        x: shape (batch, inputs).
+        values: of each layer the live weights.
+        biases: of each layer, or None.
+        layers: the chain.
+        keep: whether backward will want the activations.
+
+    Example:
+        >>> from sparsewire.kernels.junctions import junction_of
+        >>> layers = Layers((junction_of(torch.tensor([[True, False]])),), ("relu",))
+        >>> compute_forward(torch.ones(1, 2), [torch.tensor([3.0])], [None], layers, keep=False)[0]
+        tensor([[3.]])
+    """
+    if not _is_native(x, layers):
+        by = triton_chain.forward if x.is_cuda else plain.forward
+        y, hidden = by(x, values, biases, *layers, keep)
+        missing = layers.kept(len(x)) - hidden.numel() if keep else 0
+        return y, pad(hidden, (0, missing)).to(wide(x.dtype))
+    x = with_rows(x)
+    y = x.new_empty(len(x), layers.junctions[-1].outputs)
+    hidden = x.new_empty(layers.kept(len(x)) if keep else 0, dtype=wide(x.dtype))
+    hidden[len(x) * sum(j.outputs for j in layers.junctions) :] = 0  # what no vector reaches is to be the same each time
+    described = _describe(layers, values, biases, None, None)
+    native.function("chain_forward", "i" * 9)(
+        native.DTYPES[x.dtype],
+        len(layers.junctions),
+        ctypes.addressof(described),
+        x.data_ptr(),
+        x.stride(0),
+        len(x),
+        y.data_ptr(),
+        hidden.data_ptr(),
+        torch.get_num_threads(),
+    )
+    return y, hidden
+
+
+def compute_backward(
+    grad: Tensor,
+    x: Tensor,
+    hidden: Tensor,
+    values: Sequence[Tensor],
+    layers: Layers,
+    need_x: bool,
+    need_values: Sequence[bool],
+    need_biases: Sequence[bool],
+) -> Grads:
+    """dL/dx, and dL/dvalues and dL/dbias of every layer, each None where it is not needed.
+
+    Args:
+        grad: dL/da_L, shape (batch, outputs).
+        x: as for `compute_forward`.
+        hidden: what it kept; empty where `layers.keeps` is False.
+        values: as for `compute_forward`.
+        layers: the chain.
+        need_x: whether dL/dx is wanted.
+        need_values: for each layer.
+        need_biases: for each layer.
+
+    Example:
+        >>> from sparsewire.kernels.junctions import junction_of
+        >>> layers, x = Layers((junction_of(torch.tensor([[True, False]])),), ("identity",)), torch.tensor([[5.0, 7.0]])
+        >>> compute_backward(torch.ones(1, 1), x, x[:0], [torch.tensor([3.0])], layers, True, [True], [False])
+        (tensor([[3., 0.]]), [tensor([5.])], [None])
+    """
+    if not _is_native(x, layers):
+        by = triton_chain.backward if x.is_cuda else plain.backward
+        return by(grad, x, hidden.to(x.dtype), values, *layers, need_x, need_values, need_biases)
+    x, grad = with_rows(x), with_rows(grad)
+    dx = x.new_empty(x.shape) if need_x else None
+    grads = [torch.empty_like(v) if need else None for v, need in zip(values, need_values, strict=True)]
+    bias_grads = [
+        x.new_empty(j.outputs) if need else None for j, need in zip(layers.junctions, need_biases, strict=True)
+    ]
+    described = _describe(layers, values, (None,) * len(values), grads, bias_grads)
+    native.function("chain_backward", "i" * 11)(
+        native.DTYPES[x.dtype],
+        len(values),
+        ctypes.addressof(described),
+        x.data_ptr(),
+        x.stride(0),
+        len(x),
+        hidden.data_ptr(),
+        grad.data_ptr(),
+        grad.stride(0),
+        native.address(dx),
+        torch.get_num_threads(),
+    )
+    return dx, grads, bias_grads
+
+
+def with_rows(x: Tensor) -> Tensor:
+    """The same numbers, those of a row side by side, as the kernels need it.
+
+    Example:
+        >>> with_rows(torch.ones(2, 3).t()).stride()
+        (2, 1)
+    """
+    return x if x.stride(1) == 1 or x.shape[1] == 1 else x.contiguous()
+
+
+def wide(dtype: torch.dtype) -> torch.dtype:
+    """The dtype in which activations are kept for what is stored in `dtype`.
+
+    Example:
+        >>> wide(torch.bfloat16)
+        torch.float32
+    """
+    return torch.float32 if dtype == torch.bfloat16 else dtype
+
+
+def _describe(
+    layers: Layers,
+    values: Sequence[Tensor],
+    biases: Sequence[Tensor | None],
+    grads: Sequence[Tensor | None] | None,
+    bias_grads: Sequence[Tensor | None] | None,
+) -> Any:
+    """The array of `Layer` structs of junctions.hpp."""
+    numbers: list[int] = []
+    for place, (j, activation) in enumerate(zip(layers.junctions, layers.activations, strict=True)):
+        numbers += j.described
+        numbers += (values[place].data_ptr(), native.address(biases[place]), ACTIVATIONS.index(activation))
+        numbers.append(0 if grads is None else native.address(grads[place]))
+        numbers.append(0 if bias_grads is None else native.address(bias_grads[place]))
+    return (ctypes.c_int64 * len(numbers))(*numbers)
+
+
+def _is_native(x: Tensor, layers: Layers) -> bool:
+    empty = not len(x) or any(not j.inputs or not j.outputs for j in layers.junctions)
+    return x.is_cpu and not empty and x.dtype in native.DTYPES and native.is_at_hand()
