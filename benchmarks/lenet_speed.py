@@ -4,7 +4,8 @@
 
 Steps per second of `fit` against the plain torch loop over tensors, all in turns, in ratios of the same round, so that
 a slow moment of the machine meets both. With `--epochs` both are trained that long, and their accuracies and times
-stand side by side. MNIST is read where SPARSEWIRE_DATA says; without it the samples are noise, good for speed alone.
+stand side by side; the sparse networks have random masks, or are lottery tickets of the dense one. MNIST is read where
+SPARSEWIRE_DATA says; without it the samples are noise, good for speed alone.
 """
 
 import argparse
@@ -22,6 +23,7 @@ from sparsewire.execution.linear import SparseLinear
 from sparsewire.execution.sequences import SparseSequential
 from sparsewire.models.zoo import lenet_300_100
 from sparsewire.structure.masks import Masks
+from sparsewire.structure.select import prune
 from sparsewire.training.judging import evaluate
 from sparsewire.training.loop import fit
 from sparsewire.training.replicas import replicate
@@ -51,13 +53,18 @@ def sparse_network(density: float, seed: int = 0) -> nn.Sequential:
     return SparseSequential(layers[0], nn.ReLU(), layers[1], nn.ReLU(), nn.Linear(100, 10))
 
 
-def plain_loop(model: nn.Module, data: Pair, make: Callable[..., torch.optim.Optimizer], epoch: int = 0) -> None:
+def plain_epochs(model: nn.Module, data: Pair, optimizer: torch.optim.Optimizer, epochs: int = 1) -> None:
+    """The loop that everybody writes, without a DataLoader, which would only make it slower."""
     inputs, labels = data
-    optimizer = make(model.parameters())
-    for chosen in torch.randperm(len(labels), generator=drawn(epoch)).split(BATCH):
-        optimizer.zero_grad()
-        cross_entropy(model(inputs[chosen]), labels[chosen]).backward()
-        optimizer.step()
+    for epoch in range(epochs):
+        for chosen in torch.randperm(len(labels), generator=drawn(epoch)).split(BATCH):
+            optimizer.zero_grad()
+            cross_entropy(model(inputs[chosen]), labels[chosen]).backward()
+            optimizer.step()
+
+
+def plain_loop(model: nn.Module, data: Pair, make: Callable[..., torch.optim.Optimizer]) -> None:
+    plain_epochs(model, data, make(model.parameters()))
 
 
 class Masked(nn.Linear):
@@ -118,29 +125,46 @@ def measure(found: dict[str, tuple[int, Callable[[Pair], object]]], data: Pair, 
     return speeds
 
 
+def ticket(trained: nn.Sequential, density: float, seed: int) -> nn.Sequential:
+    """The first weights where the trained ones are largest: a lottery ticket (Frankle and Carbin, 2019)."""
+    fresh = lenet_300_100(generator=drawn(seed))
+    masks = prune(trained, score="magnitude", density=density, scope="blind")
+    named = fresh.named_children()
+    layers = [
+        SparseLinear.from_dense(child, masks[f"{name}.weight"]) if isinstance(child, nn.Linear) else child
+        for name, child in named
+    ]
+    return SparseSequential(*layers)
+
+
 def race(train: Pair, test: Pair, epochs: int, name: str, seeds: int = 3) -> None:
     """Prints the accuracies and times of the same number of epochs, dense and sparse in turns."""
-    make = OPTIMIZERS[name]
-    print(f"\n{epochs} epochs, {name}: mean of {seeds} seeds{'accuracy':>18}{'seconds':>10}{'of dense':>12}")
+    make: Callable[..., torch.optim.Optimizer] = OPTIMIZERS[name]
     found: dict[str, list[tuple[float, float]]] = {}
+    print(f"\n{f'{epochs} epochs, {name}, {seeds} seeds':44}{'mean accuracy':>16}{'seconds':>10}{'of dense':>12}")
+
+    def timed(key: str, model: nn.Sequential, run: Callable[[torch.optim.Optimizer], object]) -> None:
+        optimizer, start = make(model.parameters()), time.perf_counter()
+        run(optimizer)
+        seconds = time.perf_counter() - start
+        found.setdefault(key, []).append((evaluate(model, test).accuracy, seconds))
+
     for seed in range(seeds):
-        for density in (None, 0.2, 0.1, 0.05):
-            model = lenet_300_100(generator=drawn(seed)) if density is None else sparse_network(density, seed)
-            optimizer = make(model.parameters())
-            start = time.perf_counter()
-            if density is None:
-                for epoch in range(epochs):
-                    plain_loop(model, train, lambda _, same=optimizer: same, epoch)
-            else:
-                fit(model, train, optimizer=optimizer, epochs=epochs, generator=drawn(seed))
-            seconds = time.perf_counter() - start
-            key = "plain loop, dense" if density is None else f"fit, sparse layers, density {density:g}"
-            found.setdefault(key, []).append((evaluate(model, test).accuracy, seconds))
-    dense = statistics.median(seconds for _, seconds in found["plain loop, dense"])
-    for key, runs in found.items():
+        dense = lenet_300_100(generator=drawn(seed))
+        timed("plain loop, dense", dense, lambda optimizer, model=dense: plain_epochs(model, train, optimizer, epochs))
+        for density in (0.2, 0.1, 0.05):
+            tickets = {"random masks": sparse_network(density, seed), "tickets": ticket(dense, density, seed)}
+            for sort, model in tickets.items():
+                timed(
+                    f"fit, sparse layers, {sort}, density {density:g}",
+                    model,
+                    lambda optimizer, model=model: fit(model, train, optimizer=optimizer, epochs=epochs),
+                )
+    base = statistics.median(seconds for _, seconds in found["plain loop, dense"])
+    for key, runs in sorted(found.items(), reverse=True):
         seconds = statistics.median(seconds for _, seconds in runs)
         accuracy = statistics.mean(accuracy for accuracy, _ in runs)
-        print(f"{key:40}{100 * accuracy:14.2f} %{seconds:10.1f}{dense / seconds:10.2f} ×")
+        print(f"{key:44}{100 * accuracy:14.2f} %{seconds:10.1f}{base / seconds:10.2f} ×")
 
 
 def main() -> None:

@@ -9,7 +9,8 @@ layer was built (after the imports and two steps of a tiny layer, which load the
     sparse:  live weights × (value + gradient + index + optimizer memory) + activations and their gradients
     dense:   weights × (value + gradient + optimizer memory) + the same
 
-in which SGD with momentum remembers one number a weight and Adam two.
+in which SGD with momentum remembers one number a weight and Adam two. What an optimizer or a kernel needs only while it
+works comes on top: torch's Adam takes up to two more numbers a weight.
 """
 
 import argparse

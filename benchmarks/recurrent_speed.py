@@ -4,7 +4,8 @@
 
 A step is: forward over 32 one-hot sequences of 15 to 30 symbols, a dense readout of the last valid state,
 cross-entropy, backward, SGD. All networks take theirs in turns; each round is a few steps of each. What counts are the
-ratios: each is the median over the rounds of two times in the same round, so that a slow moment of the machine meets both.
+ratios: each is the median over the rounds of two times in the same round, so that a slow moment of the machine meets
+both.
 
 * "masked cells": a loop over steps and layers of torch's cells, with W · M in every call, as masked training is
   usually written;

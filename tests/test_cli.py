@@ -698,3 +698,73 @@ def test_shell_completion_knows_the_experiments() -> None:
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=environment, check=False)
     assert "plain,lightning.rebuild" in done.stdout
     assert "plain,demo" not in done.stdout
+
+
+# What layers gain
+
+
+BENCH = ["bench", "--seconds", "0.001", "--density", "0.5"]
+
+
+def test_bench_measures_the_layers_that_are_named() -> None:
+    result = do(*BENCH, "--layer", "8x4", "--layer", "6x5", "--density", "0.1", "--batch", "2", "--batch", "3")
+    assert result.exit_code == 0, result.output
+    assert result.stdout.startswith("training step (forward and backward), float32, ")
+    rows = re.findall(r"(\d+×\d+) +([\d.]+) +(\d+) .*(?:sparse: [\d.]+× faster|use dense: [\d.]+×)", result.stdout)
+    assert rows == [(s, d, b) for s in ("8×4", "6×5") for d in ("0.5", "0.1") for b in "23"]
+
+
+def test_bench_as_json() -> None:
+    found = json.loads(do(*BENCH, "--layer", "8x4", "--batch", "2", "--inference", "--threads", "1", "--json").stdout)
+    assert found["limits"]["threads"] == 1
+    (row,) = found["layers"]
+    assert (row["inputs"], row["outputs"], row["batch"], row["pass"]) == (8, 4, 2, "inference")
+    assert min(row["dense_seconds"], row["sparse_seconds"], row["ratio"], row["fraction_of_limit"]) > 0
+
+
+def test_bench_takes_the_layers_of_a_checkpoint_at_their_own_density(here: Path) -> None:
+    write_checkpoint(here / "a.pt", {"a.weight": torch.eye(4), "b.weight": torch.zeros(3, 2, 2), "bias": torch.ones(4)})
+    found = json.loads(do("bench", "a.pt", "--seconds", "0.001", "--batch", "2", "--json").stdout)["layers"]
+    assert [(row["inputs"], row["outputs"], row["density"]) for row in found] == [(4, 4, 0.25)]
+    dense = made(here / "b.pt")
+    found = json.loads(do(*BENCH, dense, "--batch", "2", "--json").stdout)["layers"]
+    assert [(row["inputs"], row["outputs"], row["density"]) for row in found] == [(6, 5, 0.5), (5, 4, 0.5), (4, 3, 0.5)]
+
+
+def test_bench_takes_the_layers_of_the_zoo() -> None:
+    found = json.loads(do(*BENCH, "--model", "perceptron", "--batch", "1", "--inference", "--json").stdout)["layers"]
+    assert [(row["inputs"], row["outputs"]) for row in found] == [(784, 10)]
+
+
+def test_bench_draws(here: Path) -> None:
+    pytest.importorskip("matplotlib")
+    result = do(*BENCH, "--density", "0", "--layer", "8x4", "--batch", "2", "--svg", "a.svg", "--html", "page/a.html")
+    assert result.exit_code == 0, result.output
+    assert "written: a.svg" in result.stdout
+    assert "<svg" in Path("a.svg").read_text()
+    assert Path("page/a.html").read_text().count("<svg") == 1
+
+
+def test_bench_refuses(here: Path) -> None:
+    made(here / "a.pt")
+    write_checkpoint(here / "none.pt", {"bias": torch.ones(4)})
+    refused(2, "--layer: found '8', expected INPUTSxOUTPUTS, such as 784x300", "bench", "--layer", "8")
+    refused(2, "--layer: found '0x4'", "bench", "--layer", "0x4")
+    refused(2, "--layer: found '99999x99999'", "bench", "--layer", "99999x99999")
+    refused(2, "--density: found '2'", "bench", "--density", "2")
+    refused(2, "expected one of them", "bench", "a.pt", "--layer", "8x4")
+    refused(2, "did you mean 'lenet_300_100'", "bench", "--model", "lenet_300_10")
+    refused(1, "none.pt holds no matrix of a linear layer; name shapes with --layer", "bench", "none.pt")
+    refused(1, "absent.pt", "bench", "absent.pt")
+    refused(1, "--svg: . is a folder", "bench", "--svg", ".")
+    refused(2, "found 16 layers and batches, expected at most 15", "bench", "--svg", "a.svg",
+            *(word for batch in "1234" for word in ("--batch", batch)))  # fmt: skip
+    assert not Path("a.svg").exists()
+
+
+def test_the_help_of_bench_does_not_wait_for_torch() -> None:
+    code = (
+        "import sys\nfrom sparsewire.cli import main\ntry:\n    main()\nfinally:\n    sys.exit('torch' in sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", code, "bench", "--help"], capture_output=True, check=False)
+    assert done.returncode == 0

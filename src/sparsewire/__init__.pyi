@@ -10,6 +10,19 @@ from sparsewire.analysis.paths import complete_paths as complete_paths
 from sparsewire.analysis.paths import dead_areas as dead_areas
 from sparsewire.analysis.paths import sparse_graph as sparse_graph
 from sparsewire.errors import SparsewireError as SparsewireError
+from sparsewire.execution.compact import load_compact as load_compact
+from sparsewire.execution.compact import save_compact as save_compact
+from sparsewire.execution.convert import densify as densify
+from sparsewire.execution.convert import sparsify as sparsify
+from sparsewire.execution.convolution import SparseConv2d as SparseConv2d
+from sparsewire.execution.export import export_onnx as export_onnx
+from sparsewire.execution.linear import SparseLinear as SparseLinear
+from sparsewire.execution.planning import plan as plan
+from sparsewire.execution.plans import Plan as Plan
+from sparsewire.execution.recurrent import SparseGRU as SparseGRU
+from sparsewire.execution.recurrent import SparseLSTM as SparseLSTM
+from sparsewire.execution.recurrent import SparseRNN as SparseRNN
+from sparsewire.execution.sequences import SparseSequential as SparseSequential
 from sparsewire.execution.shrinking import live_neurons as live_neurons
 from sparsewire.execution.shrinking import shrink as shrink
 from sparsewire.execution.shrinking import shrink_masks as shrink_masks
@@ -27,6 +40,7 @@ from sparsewire.training import rules as rules
 from sparsewire.training.loop import evaluate as evaluate
 from sparsewire.training.loop import fit as fit
 from sparsewire.training.optimizer import SparseOptimizer as SparseOptimizer
+from sparsewire.training.replicas import replicate as replicate
 
 __version__: str
 __all__: list[str]

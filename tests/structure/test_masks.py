@@ -13,7 +13,8 @@ from safetensors.numpy import save_file
 from torch import nn
 
 from sparsewire.errors import CheckpointError, RequestError, UnknownNameError
-from sparsewire.structure.masks import FORMAT, Masks, _digest, maskable
+from sparsewire.structure.mask_files import FORMAT, digest
+from sparsewire.structure.masks import Masks, maskable
 
 A = Masks({"w": torch.tensor([[True, True], [False, False]]), "v": torch.tensor([True, False, True])})
 B = Masks({"w": torch.tensor([[True, False], [True, False]]), "v": torch.tensor([False, False, True])})
@@ -327,7 +328,7 @@ def test_every_cut_and_every_appendix_is_noticed(tmp_path):
 def by_hand(path, packed, shapes):
     """A file with a checksum that is right."""
     text = shapes if isinstance(shapes, str) else json.dumps(shapes)
-    save_file(packed, path, {"format": FORMAT, "shapes": text, "sha256": _digest(packed, text)})
+    save_file(packed, path, {"format": FORMAT, "shapes": text, "sha256": digest(packed, text)})
     return path
 
 

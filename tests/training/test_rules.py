@@ -11,7 +11,8 @@ from sparsewire.structure.patterns import Neurons
 from sparsewire.structure.schedules import cubic, one_shot, relative
 from sparsewire.structure.select import prune
 from sparsewire.training.optimizer import SparseOptimizer
-from sparsewire.training.rules import gradual, is_dense, moment_of, recall, remembered, static
+from sparsewire.training.rule_contract import acts_at, grows, is_dense, moment_of, recall, remembered
+from sparsewire.training.rules import gradual, static
 
 
 def network():
@@ -103,6 +104,17 @@ def test_what_cannot_be_called_as_a_rule_is_refused_when_the_optimizer_is_made(r
         RequestError, match=r"takes no \(step, masks, weights, gradients\); what makes a rule is called"
     ):
         sparse(rule)
+
+
+def test_a_rule_may_act_at_every_step_and_grow_unless_it_says_otherwise():
+    assert acts_at(ask, 7)
+    assert grows(ask)
+    assert not acts_at(static(), 7)
+    assert not grows(static())
+    rule = gradual(cubic(0.1, begin=4, until=16, every=3, initial=0.5), every=1)
+    assert [step for step in range(30) if acts_at(rule, step)] == [4, 7, 10, 13, 16]
+    assert not grows(rule)
+    assert grows(gradual(relative(0.5), score=torch.abs))  # may look at a gradient
 
 
 # Gradual -------------------------------------------------------------------------------------------------------------

@@ -1,4 +1,4 @@
-"""The command line: `sparsewire run | list | report | inspect | prune | data`.
+"""The command line: `sparsewire run | list | report | inspect | prune | bench | data`.
 
 Nothing here imports torch before a command needs it, so that help and refusals come at once.
 """
@@ -9,6 +9,7 @@ from typing import NoReturn
 import click
 
 from sparsewire import __version__
+from sparsewire.cli.benching import bench
 from sparsewire.cli.endings import Commands
 from sparsewire.cli.fetching import data
 from sparsewire.cli.inspecting import inspect
@@ -32,7 +33,7 @@ def commands(ctx: click.Context, debug: bool) -> None:
         click.echo(ctx.get_help())
 
 
-for command in (run, list_, report, inspect, prune, data):
+for command in (run, list_, report, inspect, prune, bench, data):
     commands.add_command(command)
 
 

@@ -137,7 +137,7 @@ def _is_whole(path: Path) -> bool:
         return False
     (start,) = struct.unpack_from("=Q", head, 40)
     size, count = struct.unpack_from("=HH", head, 58)
-    return path.stat().st_size >= start + size * count
+    return bool(path.stat().st_size >= start + size * count)
 
 
 def _about(found: ctypes.CDLL) -> tuple[int, int]:

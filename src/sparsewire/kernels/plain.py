@@ -142,5 +142,5 @@ def _product(x: Tensor, values: Tensor, bias: Tensor | None, junction: Junction,
         weight = torch.sparse_csr_tensor(
             rows, places % junction.inputs, values[order], (junction.outputs, junction.inputs), check_invariants=False
         )
-    y = (weight @ x.t()).t()
+    y = (weight @ x.t()).t().contiguous()
     return y if bias is None else y + bias

@@ -96,10 +96,10 @@ def _flat_chain(x: Tensor, values: Sequence[Tensor], biases: Sequence[Tensor | N
 def _is_short(x: Tensor, values: Tensor, bias: Tensor | None, junction: Junction) -> bool:
     """Whether a layer can be computed without any preparation; every condition here is a fraction of a microsecond."""
     return (
-        x.ndim == 2
+        not torch.compiler.is_compiling()
+        and x.ndim == 2
         and x.is_cpu
         and _is_plain(x)
-        and not torch.compiler.is_compiling()
         and native.is_at_hand()
         and x.stride(1) == 1
         and x.dtype is values.dtype

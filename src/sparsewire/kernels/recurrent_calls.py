@@ -2,58 +2,13 @@
 
 import ctypes
 from collections.abc import Sequence
-from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
 from sparsewire.kernels import native
-from sparsewire.kernels.junctions import Junction
-from sparsewire.kernels.recurrent_plain import GATES, KINDS
-
-_RECORDED = {"tanh": 0, "relu": 0, "gru": 4, "lstm": 6}  # numbers a unit keeps of each step for the backward
-_LINE = 64  # bytes; the columns of a tile come in such units
-
-
-class Stack(NamedTuple):
-    """What is the same for all batches: cell by cell the junctions of weight_ih and weight_hh, and their use."""
-
-    kind: str
-    junctions: tuple[Junction, ...]
-    has_bias: bool
-    bidirectional: bool
-    batch_first: bool
-
-    @property
-    def directions(self) -> int:
-        """1 or 2."""
-        return 2 if self.bidirectional else 1
-
-    @property
-    def inputs(self) -> int:
-        """Features of the first layer's input."""
-        return self.junctions[0].inputs
-
-    @property
-    def hidden(self) -> int:
-        """Units of a cell."""
-        return self.junctions[1].inputs
-
-    def shape_of(self, number: int) -> tuple[int, int]:
-        """The shape that the matrix of this place has to have."""
-        below = self.hidden * self.directions
-        inputs = self.inputs if number < 2 * self.directions else below
-        return GATES[self.kind] * self.hidden, self.hidden if number % 2 else inputs
-
-    def extent(self, shape: Sequence[int]) -> tuple[int, int]:
-        """Steps and batch of x."""
-        return (shape[1], shape[0]) if self.batch_first else (shape[0], shape[1])
-
-    def size(self, steps: int, batch: int, itemsize: int) -> int:
-        """Numbers in the workspace; the same formula as in recurrent_network.hpp."""
-        unit, cells = _LINE // itemsize, len(self.junctions) // 2
-        history = (self.inputs + cells * self.hidden) * (steps + 3)
-        return unit + -(-batch // unit) * unit * (history + cells * steps * _RECORDED[self.kind] * self.hidden)
+from sparsewire.kernels.recurrent_plain import KINDS
+from sparsewire.kernels.recurrent_stack import Stack
 
 
 def forward(
@@ -132,7 +87,7 @@ def empty_results(stack: Stack, x: Tensor, keep: bool) -> tuple[Tensor, Tensor, 
     """The tensors that `forward` fills."""
     steps, batch = stack.extent(x.shape)
     output = x.new_empty(*x.shape[:2], stack.hidden * stack.directions)
-    hn = x.new_empty(len(stack.junctions) // 2, batch, stack.hidden)
+    hn = x.new_empty(stack.cells, batch, stack.hidden)
     cn = torch.empty_like(hn) if stack.kind == "lstm" else x.new_empty(0)
     wide = torch.float32 if x.dtype == torch.bfloat16 else x.dtype
     workspace = x.new_empty(stack.size(steps, batch, wide.itemsize) if keep else 0, dtype=wide)
@@ -144,20 +99,19 @@ def empty_gradients(
 ) -> list[Tensor | None]:
     """The tensors that `backward` fills."""
     count, (_, batch) = len(values), stack.extent(shape)
-    state, rows = (count // 2, batch, stack.hidden), GATES[stack.kind] * stack.hidden
-    shapes = [shape, state, state, *((len(v),) for v in values), *((rows,),) * (len(needs) - 3 - count)]
-    return [values[0].new_empty(s) if need else None for s, need in zip(shapes, needs, strict=True)]
+    state, like = (stack.cells, batch, stack.hidden), values[0]
+    shapes = [shape, state, state, *((len(v),) for v in values), *((stack.rows,),) * (len(needs) - 3 - count)]
+    return [like.new_empty(s) if need else None for s, need in zip(shapes, needs, strict=True)]
 
 
 def _call(name: str, dtype: torch.dtype, numbers: list[int]) -> None:
     network = (ctypes.c_int64 * len(numbers))(*numbers)
-    native.function(name)(native.DTYPES[dtype], ctypes.addressof(network))
+    native.function(name, "ii")(native.DTYPES[dtype], ctypes.addressof(network))
 
 
 def _sizes(stack: Stack, steps: int, batch: int) -> tuple[int, ...]:
-    layers = len(stack.junctions) // (2 * stack.directions)
-    kind, threads = KINDS.index(stack.kind), torch.get_num_threads()
-    return kind, steps, batch, stack.inputs, stack.hidden, layers, stack.directions, threads
+    kind, directions, threads = KINDS.index(stack.kind), stack.directions, torch.get_num_threads()
+    return kind, steps, batch, stack.inputs, stack.hidden, stack.cells // directions, directions, threads
 
 
 def _sequence(tensor: Tensor | None, stack: Stack) -> tuple[int, int, int]:
@@ -177,11 +131,17 @@ def _matrices(
 ) -> list[int]:
     """The array of `Layer` structs of junctions.hpp."""
     numbers: list[int] = []
-    for k, j in enumerate(stack.junctions):
-        numbers += (j.outputs, j.inputs, j.block, j.group, j.count, j.columns.data_ptr(), j.starts.data_ptr())
-        numbers += (values[k].data_ptr(), biases[k].data_ptr() if biases else 0, 0)
-        numbers.append(native.address(grads[k]) if grads else 0)
-        numbers.append(native.address(bias_grads[k]) if bias_grads else 0)
+    for k, junction in enumerate(stack.described):
+        numbers += junction
+        grad = grads[k] if grads else None
+        bias_grad = bias_grads[k] if bias_grads else None
+        numbers += (
+            values[k].data_ptr(),
+            biases[k].data_ptr() if biases else 0,
+            0,
+            0 if grad is None else grad.data_ptr(),
+            0 if bias_grad is None else bias_grad.data_ptr(),
+        )
     return numbers
 
 

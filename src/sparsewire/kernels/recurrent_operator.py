@@ -1,7 +1,7 @@
 """The torch operators `sparsewire::recurrent` and `sparsewire::recurrent_backward`: what compilers and exports see."""
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NoReturn
 
 import torch
 from torch import Tensor
@@ -9,13 +9,11 @@ from torch import Tensor
 from sparsewire.errors import RequestError
 from sparsewire.kernels import native, recurrent_calls
 from sparsewire.kernels.junctions import Junction
-from sparsewire.kernels.recurrent_calls import Stack
+from sparsewire.kernels.recurrent_stack import Stack
 
 _NUMBERS = 5  # of a junction in `shapes`
 _LIBRARY: Any = torch.library.Library("sparsewire", "FRAGMENT")  # type: ignore[no-untyped-call]
-_STACK = (
-    "Tensor[] columns, Tensor[] starts, int[] shapes, str kind, bool has_bias, bool bidirectional, bool batch_first"
-)
+_STACK = "Tensor[] columns, Tensor[] starts, int[] shapes, str kind, bool bidirectional, bool batch_first"
 _LIBRARY.define(
     "recurrent(Tensor x, Tensor? h0, Tensor? c0, Tensor? lengths, Tensor[] values, Tensor[] biases, "
     f"{_STACK}, bool keep) -> (Tensor, Tensor, Tensor, Tensor)"
@@ -47,7 +45,7 @@ def call(
 def _flattened(stack: Stack) -> tuple[Any, ...]:
     columns, starts = [j.columns for j in stack.junctions], [j.starts for j in stack.junctions]
     shapes = [n for j in stack.junctions for n in (j.outputs, j.inputs, j.block, j.group, j.count)]
-    return columns, starts, shapes, stack.kind, stack.has_bias, stack.bidirectional, stack.batch_first
+    return columns, starts, shapes, stack.kind, stack.bidirectional, stack.batch_first
 
 
 def _stack_of(
@@ -55,7 +53,6 @@ def _stack_of(
     starts: Sequence[Tensor],
     shapes: Sequence[int],
     kind: str,
-    has_bias: bool,
     bidirectional: bool,
     batch_first: bool,
 ) -> Stack:
@@ -63,7 +60,7 @@ def _stack_of(
     for k, (column, start) in enumerate(zip(columns, starts, strict=True)):
         outputs, inputs, block, group, count = shapes[k * _NUMBERS : (k + 1) * _NUMBERS]
         junctions.append(Junction(outputs, inputs, block, group, column, start, count))
-    return Stack(kind, tuple(junctions), has_bias, bidirectional, batch_first)
+    return Stack(kind, tuple(junctions), bidirectional, batch_first)
 
 
 def _forward(
@@ -141,10 +138,11 @@ def _differentiate(ctx: Any, output: Tensor, hn: Tensor, cn: Tensor, _: Tensor) 
     )
     grads = [grad if need else None for grad, need in zip(found, ctx.needs, strict=True)]
     per_value, per_bias = grads[3 : 3 + count], grads[3 + count :]
-    return *grads[:3], None, per_value, per_bias, *(None,) * 8
+    return *grads[:3], None, per_value, per_bias, *(None,) * 7
 
 
-def _refuse_twice(ctx: Any, *_: Any) -> None:
+def refuse_twice(*_: Any) -> NoReturn:
+    """Raises the RequestError about gradients of gradients."""
     raise RequestError(
         "sparse recurrent layers: found a gradient of a gradient, which the kernels do not have; "
         "SPARSEWIRE_NATIVE=0 computes it"
@@ -156,4 +154,4 @@ _LIBRARY.impl("recurrent_backward", _backward, "CPU")
 torch.library.register_fake("sparsewire::recurrent", _fake_forward, lib=_LIBRARY)
 torch.library.register_fake("sparsewire::recurrent_backward", _fake_backward, lib=_LIBRARY)
 torch.library.register_autograd("sparsewire::recurrent", _differentiate, setup_context=_keep, lib=_LIBRARY)
-torch.library.register_autograd("sparsewire::recurrent_backward", _refuse_twice, lib=_LIBRARY)
+torch.library.register_autograd("sparsewire::recurrent_backward", refuse_twice, lib=_LIBRARY)

@@ -1,27 +1,21 @@
 """Masks: which weights of a model exist."""
 
-import hashlib
-import json
-import math
 import os
 from collections.abc import Callable, Iterator, Mapping
-from pathlib import Path
-from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 
-from sparsewire.errors import CheckpointError, RequestError, UnknownNameError
-from sparsewire.files import write_aside
-
-FORMAT = "sparsewire-masks-1"
+from sparsewire.errors import RequestError, UnknownNameError
+from sparsewire.structure.mask_files import read_masks, write_masks
+from sparsewire.structure.sparse_weights import junctions_of, sparse_weights
 
 
 class Masks(Mapping[str, Tensor]):
     """A frozen mapping from a parameter's name to a bool tensor of its shape; `True` = the weight is kept.
 
-    Names are those of `model.named_parameters()`; a weight that is tied under several names appears once. The tensors
+    Names are those of `model.named_parameters()`; a weight that is tied under several names appears once. The mask of
+    a sparse layer's weight, whose parameter holds the live values only, has the shape of the dense weight. The tensors
     are copied when the value is made; treat those that you read as read-only.
 
     Args:
@@ -49,17 +43,28 @@ class Masks(Mapping[str, Tensor]):
 
     @classmethod
     def from_model(cls, model: nn.Module) -> "Masks":
-        """All kept: every weight matrix or kernel of Linear, Conv, recurrent and attention layers, no bias.
+        """All that exist: every weight matrix or kernel of Linear, Conv, recurrent and attention layers, no bias.
+
+        Of a sparse layer those weights exist that it stores.
 
         Example:
             >>> Masks.from_model(nn.Sequential(nn.Linear(3, 2), nn.ReLU(), nn.Linear(2, 1))).densities()
             {'0.weight': 1.0, '2.weight': 1.0}
         """
-        return cls({name: torch.ones_like(weight, dtype=torch.bool) for name, weight in maskable(model).items()})
+        sparse = sparse_weights(_checked(model))
+        return cls(
+            {
+                name: sparse[name].mask() if name in sparse else torch.ones_like(weight, dtype=torch.bool)
+                for name, weight in maskable(model).items()
+            }
+        )
 
     @classmethod
     def from_weights(cls, model: nn.Module) -> "Masks":
         """Kept where the model's weight is not zero, over the same parameters as `from_model`.
+
+        Of a sparse layer every weight is kept that it stores, also one that is zero, as a connection that has just
+        grown is: there the structure is known and need not be read off the numbers.
 
         Example:
             >>> layer = nn.Linear(2, 1)
@@ -67,7 +72,13 @@ class Masks(Mapping[str, Tensor]):
             >>> Masks.from_weights(layer)["weight"]
             tensor([[False,  True]])
         """
-        return cls({name: weight.detach() != 0 for name, weight in maskable(model).items()})
+        sparse = sparse_weights(_checked(model))
+        return cls(
+            {
+                name: sparse[name].mask() if name in sparse else weight.detach() != 0
+                for name, weight in maskable(model).items()
+            }
+        )
 
     def __getitem__(self, name: str) -> Tensor:
         if name not in self._tensors:
@@ -144,6 +155,9 @@ class Masks(Mapping[str, Tensor]):
     def apply_(self, model: nn.Module) -> nn.Module:
         """Sets every weight outside its mask to exactly zero, in place; returns the model.
 
+        A sparse layer keeps its structure: stored weights outside the mask become zeros that are stored, and what a
+        mask keeps beyond them stays absent, which is zero. (`SparseOptimizer` changes the structure to the masks.)
+
         Raises:
             RequestError: the model lacks a parameter, or has it in another shape; then nothing was changed.
 
@@ -153,28 +167,29 @@ class Masks(Mapping[str, Tensor]):
             >>> layer.weight[0, 1].item()
             0.0
         """
-        weights = self.weights_of(model)
+        weights, sparse = self.weights_of(model), sparse_weights(model)
         with torch.no_grad():
             for name, weight in weights.items():
+                mask = self[name].to(weight.device)
                 # Not a product: it would keep a NaN and turn a negative weight into -0.0.
-                weight.masked_fill_(~self[name].to(weight.device), 0)
+                weight.masked_fill_(~(sparse[name].values_of(mask) if name in sparse else mask), 0)
         return model
 
     def weights_of(self, model: nn.Module) -> dict[str, nn.Parameter]:
-        """The model's parameters that these masks are about, in the masks' order.
+        """The model's parameters that these masks are about, in the masks' order; of sparse layers the live values.
 
         Raises:
-            RequestError: the model lacks one of them, or has it in another shape.
+            RequestError: the model lacks one of them, or has the weight in another shape.
         """
-        if not isinstance(model, nn.Module):
-            raise RequestError(f"model: found {type(model).__name__}, expected a torch module")
+        sparse = sparse_weights(_checked(model))
         parameters = dict(model.named_parameters(remove_duplicate=False))
         for name, mask in self.items():
             if name not in parameters:
                 raise UnknownNameError("parameter of the model", name, parameters)
-            if parameters[name].shape != mask.shape:
+            shape = sparse[name].shape if name in sparse else tuple(parameters[name].shape)
+            if tuple(mask.shape) != shape:
                 raise RequestError(
-                    f"mask of {name!r}: found shape {tuple(mask.shape)}, expected {tuple(parameters[name].shape)}, "
+                    f"mask of {name!r}: found shape {tuple(mask.shape)}, expected {shape}, "
                     "the shape of the weight; make the mask for this model"
                 )
         return {name: parameters[name] for name in self}
@@ -185,20 +200,7 @@ class Masks(Mapping[str, Tensor]):
         Raises:
             CheckpointError: the file cannot be written.
         """
-        from safetensors import SafetensorError
-        from safetensors.numpy import save_file
-
-        packed = {name: np.packbits(mask.cpu().numpy().reshape(-1)) for name, mask in self.items()}
-        shapes = json.dumps({name: list(mask.shape) for name, mask in self.items()})
-        metadata = {"format": FORMAT, "shapes": shapes, "sha256": _digest(packed, shapes)}
-
-        def write(aside: Path) -> None:
-            try:
-                save_file(packed, aside, metadata)
-            except SafetensorError as cause:  # safetensors does not let the system's own error through
-                raise OSError(str(cause)) from cause
-
-        write_aside(path, write, CheckpointError)
+        write_masks(self, path)
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> "Masks":
@@ -207,28 +209,7 @@ class Masks(Mapping[str, Tensor]):
         Raises:
             CheckpointError: there is no such file, or it is not such a file, or it was changed.
         """
-        from safetensors import SafetensorError, safe_open
-
-        try:
-            with safe_open(path, framework="numpy") as file:
-                metadata = file.metadata() or {}
-                packed = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-        except FileNotFoundError:
-            raise CheckpointError(f"no masks at {os.fspath(path)}: there is no such file") from None
-        except (OSError, SafetensorError, ValueError, TypeError) as cause:
-            raise CheckpointError(f"cannot read masks from {os.fspath(path)}: {cause}") from cause
-        if metadata.get("format") != FORMAT:
-            raise CheckpointError(
-                f"{os.fspath(path)} holds no masks: its format is {metadata.get('format', 'not stated')!r}, "
-                f"expected {FORMAT!r}; save masks with Masks.save"
-            )
-        shapes = metadata.get("shapes", "")
-        if metadata.get("sha256") != _digest(packed, shapes):
-            raise CheckpointError(f"{os.fspath(path)} was changed or cut after it was written: its checksum is wrong")
-        try:
-            return cls({name: _unpack(packed[name], shape) for name, shape in _checked(shapes, packed).items()})
-        except (ValueError, RuntimeError) as cause:
-            raise CheckpointError(f"{os.fspath(path)} holds no masks: {cause}") from cause
+        return cls(read_masks(path))
 
     def _combine(self, other: Mapping[str, Tensor], operation: Callable[[Tensor, Tensor], Tensor]) -> "Masks":
         if not isinstance(other, Mapping):
@@ -250,19 +231,41 @@ def maskable(model: nn.Module) -> dict[str, nn.Parameter]:
     """The weights that a mask may be about: of Linear, Conv, recurrent and attention layers, tied ones once.
 
     Returns:
-        Parameter name (the first one, where it is tied) → parameter, in the model's order.
+        Parameter name (the first one, where it is tied) → parameter, in the model's order. That of a sparse layer has
+        one dimension, its live values; `matrices` shows all weights in their own shapes.
     """
-    if not isinstance(model, nn.Module):
-        raise RequestError(f"model: found {type(model).__name__}, expected a torch module")
     wanted: set[int] = set()
-    for module in model.modules():
+    for module in _checked(model).modules():
         wanted.update(id(weight) for weight in _weights_of_module(module))
     return {name: weight for name, weight in model.named_parameters() if id(weight) in wanted}
 
 
+def matrices(model: nn.Module) -> dict[str, Tensor]:
+    """The weights that a mask may be about, each in the shape of its mask.
+
+    Returns:
+        The names of `maskable` → the parameter itself, or for a sparse layer a tensor of its live values and zeros
+        elsewhere, made now, with its gradient as `grad` in the same way.
+
+    Example:
+        >>> matrices(nn.Linear(3, 2))["weight"].shape
+        torch.Size([2, 3])
+    """
+    weights, sparse = maskable(model), sparse_weights(model)
+    return {name: sparse[name].matrix() if name in sparse else weight for name, weight in weights.items()}
+
+
+def _checked(model: nn.Module) -> nn.Module:
+    if not isinstance(model, nn.Module):
+        raise RequestError(f"model: found {type(model).__name__}, expected a torch module")
+    return model
+
+
 def _weights_of_module(module: nn.Module) -> list[nn.Parameter]:
     own = dict(module.named_parameters(recurse=False))
-    if isinstance(module, nn.Linear | nn.Bilinear | nn.modules.conv._ConvNd):
+    if junctions := junctions_of(module):
+        own = {name: weight for name, weight in own.items() if name in junctions}
+    elif isinstance(module, nn.Linear | nn.Bilinear | nn.modules.conv._ConvNd):
         own = {name: weight for name, weight in own.items() if name == "weight"}
     elif isinstance(module, nn.RNNBase | nn.RNNCellBase):
         own = {name: weight for name, weight in own.items() if name.startswith("weight_")}
@@ -271,27 +274,3 @@ def _weights_of_module(module: nn.Module) -> list[nn.Parameter]:
     else:
         return []
     return list(own.values())
-
-
-def _digest(packed: Mapping[str, Any], shapes: str) -> str:
-    digest = hashlib.sha256(shapes.encode())
-    for name in sorted(packed):
-        digest.update(name.encode() + b"\0" + packed[name].tobytes())
-    return digest.hexdigest()
-
-
-def _checked(text: str, packed: Mapping[str, Any]) -> dict[str, list[int]]:
-    """The shapes, each of as many bits as are there: a file made by hand may have a checksum that is right."""
-    shapes = json.loads(text)
-    if not isinstance(shapes, dict) or shapes.keys() != packed.keys():
-        raise ValueError("its shapes are not those of its tensors")
-    for name, shape in shapes.items():
-        is_shape = isinstance(shape, list) and all(type(side) is int and 0 <= side < 2**63 for side in shape)
-        if not is_shape or packed[name].dtype != np.uint8 or packed[name].shape != (-(-math.prod(shape) // 8),):
-            raise ValueError(f"the shape of {name!r} is not that of its bits")
-    return shapes
-
-
-def _unpack(packed: Any, shape: list[int]) -> Tensor:
-    count = math.prod(shape)
-    return torch.from_numpy(np.unpackbits(packed, count=count).astype(bool)).view(shape)

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from sparsewire.errors import RequestError, UnknownNameError
 from sparsewire.structure.allocation import Budget, Layer, Scope, budgets, checked_density, count_of, is_meant
-from sparsewire.structure.masks import Masks, maskable
+from sparsewire.structure.masks import Masks, matrices
 from sparsewire.structure.pattern_names import pattern_of
 from sparsewire.structure.patterns import Grid, Pattern, Site, Unstructured
 from sparsewire.structure.scores import Question, Score, answers
@@ -40,8 +40,8 @@ def prune(
     selected weights in the model's order.
 
     Args:
-        model: a model, of which the weights of Linear, Conv, recurrent and attention layers can be pruned; or weights
-            by name, such as a state dict: then every floating tensor of two or more dimensions whose name ends in
+        model: a model, of which the weights of Linear, Conv, recurrent and attention layers can be pruned; a sparse
+            layer is scored as a matrix with zeros, and loses only what it stores. Or weights by name, such as a state dict: then every floating tensor of two or more dimensions whose name ends in
             "weight" or holds "weight_" (embeddings too; leave those out with `only`).
         score: how important a weight is: a name ("magnitude", "random", "neuron_l1", "neuron_l2"), a function
             weight → scores (such as `lambda w: (w * w.grad).abs()`), a `ModelScore`, or a mapping name → scores.
@@ -104,16 +104,17 @@ def _start(
     """The weights that can be pruned, and what exists of each now (and of others that `masks` is about)."""
     everything: Mapping[str, Tensor]
     if isinstance(model, nn.Module):
-        everything = dict(model.named_parameters())
-        prunable: dict[str, Tensor] = {**maskable(model)}
+        prunable = matrices(model)
+        everything = {**dict(model.named_parameters()), **prunable}
+        before = dict(Masks.from_model(model))  # of a sparse layer only what it stores
     elif isinstance(model, Mapping):
         everything = {name: tensor for name, tensor in model.items() if isinstance(tensor, Tensor)}
         prunable = _weights_by_name(everything)
+        before = {name: torch.ones_like(weight, dtype=torch.bool) for name, weight in prunable.items()}
     else:
         raise RequestError(f"model: found {type(model).__name__}, expected a torch module or a mapping name → tensor")
     if not prunable:
         raise RequestError("model: found no weights that can be pruned (of Linear, Conv, recurrent, attention layers)")
-    before = {name: torch.ones_like(weight, dtype=torch.bool) for name, weight in prunable.items()}
     for name, mask in ({} if masks is None else Masks(masks)).items():
         if name not in everything:
             raise UnknownNameError("parameter of the model", name, everything)
@@ -121,7 +122,8 @@ def _start(
             raise RequestError(
                 f"masks: {name!r} has shape {tuple(mask.shape)}, expected {tuple(everything[name].shape)}, the weight's"
             )
-        before[name] = mask.to(everything[name].device)
+        mask = mask.to(everything[name].device)
+        before[name] = before[name] & mask if name in before else mask
     return prunable, before
 
 

@@ -14,6 +14,21 @@ Batch: TypeAlias = tuple[Any, Any]
 Data: TypeAlias = tuple[Tensor, Tensor] | Dataset[Any] | Iterable[Any]
 
 
+class Index(NamedTuple):
+    """Samples that lie in tensors, and which of them make the batches.
+
+    Args:
+        inputs: of all samples.
+        labels: of all samples.
+        draw: order → one pass as (rows, ends), int64: the samples in the order in which they are used, and where among
+            them each batch begins and the last one ends. The same batches as in `Feed.passes`, and the same draws.
+    """
+
+    inputs: Tensor
+    labels: Tensor
+    draw: Callable[[torch.Generator | None], tuple[Tensor, Tensor]]
+
+
 class Feed(NamedTuple):
     """Data that can be gone through, batch by batch, as often as wanted.
 
@@ -21,10 +36,12 @@ class Feed(NamedTuple):
         passes: order (a generator to shuffle with, or None: as it comes), reuse (whether a batch may be overwritten by
             the next one) → the batches of one pass, as (inputs, labels).
         steps: how many batches a pass has, or None where nobody knows before.
+        samples: the same as indices, where tensors hold the samples, or None.
     """
 
     passes: Callable[[torch.Generator | None, bool], Iterator[Batch]]
     steps: int | None
+    samples: Index | None = None
 
 
 def feed(data: Data, batch_size: int) -> Feed:
@@ -51,7 +68,7 @@ def feed(data: Data, batch_size: int) -> Feed:
     if isinstance(data, tuple | list) and len(data) == 2 and all(isinstance(part, Tensor) for part in data):
         return _of_tensors(data[0], data[1], size)
     if isinstance(data, DataLoader):
-        return Feed(lambda order, reuse: _of_loader(data, reuse), _length(data))
+        return _of_loader(data)
     if type(data) is TensorDataset and len(data.tensors) == 2:
         return _of_tensors(data.tensors[0], data.tensors[1], size)
     if isinstance(data, Dataset) and not isinstance(data, IterableDataset):
@@ -80,7 +97,11 @@ def _of_tensors(inputs: Tensor, labels: Tensor, size: int) -> Feed:
             drawn = torch.randperm(count, generator=order, device=order.device).to(inputs.device)
             yield from _gathered(inputs, labels, torch.split(drawn, size), reuse)
 
-    return Feed(passes, -(-count // size))
+    def draw(order: torch.Generator | None) -> tuple[Tensor, Tensor]:
+        rows = torch.arange(count) if order is None else torch.randperm(count, generator=order, device=order.device)
+        return rows.cpu(), torch.arange(0, count + size, size).clamp_(max=count)
+
+    return Feed(passes, -(-count // size), Index(inputs.detach(), labels.detach(), draw))
 
 
 def _gathered(inputs: Tensor, labels: Tensor, parts: Iterable[Tensor], reuse: bool) -> Iterator[Batch]:
@@ -114,17 +135,29 @@ def _of_dataset(data: Dataset[Any], size: int) -> Feed:
     return Feed(passes, -(-count // size))
 
 
-def _of_loader(loader: DataLoader[Any], reuse: bool) -> Iterator[Batch]:
+def _of_loader(loader: DataLoader[Any]) -> Feed:
     data, sampler = loader.dataset, loader.batch_sampler
     own = loader.num_workers or loader.pin_memory or loader.collate_fn is not default_collate
-    if own or type(loader) is not DataLoader or type(data) is not TensorDataset or type(sampler) is not BatchSampler:
-        return map(_checked, loader)
-    if len(data.tensors) != 2:
-        return map(_checked, loader)
+    plain = type(loader) is DataLoader and type(data) is TensorDataset and type(sampler) is BatchSampler
+    if own or not plain or not isinstance(data, TensorDataset) or len(data.tensors) != 2:
+        return Feed(lambda order, reuse: map(_checked, loader), _length(loader))
     inputs, labels = data.tensors
-    # What iter(loader) draws for the seeds of its workers, though it has none: the generator shall end where it would.
-    torch.empty((), dtype=torch.int64).random_(generator=loader.generator)
-    return _gathered(inputs, labels, (torch.tensor(part, device=inputs.device) for part in sampler), reuse)
+
+    def parts() -> Iterator[list[int]]:
+        # What iter(loader) draws for the seeds of its workers, though it has none: the generator shall end where it
+        # would.
+        torch.empty((), dtype=torch.int64).random_(generator=loader.generator)
+        return iter(sampler)  # type: ignore[arg-type]
+
+    def passes(order: torch.Generator | None, reuse: bool) -> Iterator[Batch]:
+        return _gathered(inputs, labels, (torch.tensor(part, device=inputs.device) for part in parts()), reuse)
+
+    def draw(order: torch.Generator | None) -> tuple[Tensor, Tensor]:
+        chosen = list(parts())
+        ends = torch.tensor([0, *map(len, chosen)]).cumsum(0)
+        return torch.tensor([row for part in chosen for row in part], dtype=torch.int64), ends
+
+    return Feed(passes, _length(loader), Index(inputs.detach(), labels.detach(), draw))
 
 
 def _checked(batch: Any) -> Batch:

@@ -7,7 +7,7 @@ from typing import Literal, NamedTuple
 from sparsewire.errors import RequestError
 from sparsewire.structure.masks import Masks
 
-Route = Literal["autograd", "gradients", "update"]
+Route = Literal["autograd", "gradients", "update", "native"]
 
 
 @dataclass(frozen=True)

@@ -10,11 +10,13 @@ from torch.optim import Optimizer
 
 from sparsewire.errors import RequestError
 from sparsewire.structure.masks import Masks
+from sparsewire.structure.sparse_weights import SparseWeight
+from sparsewire.training.agreement import checked_state, compared, plain_name, present_gradients, weights_of
+from sparsewire.training.live_values import await_step_, forget_gradients_, gradient_of, move_
 from sparsewire.training.memory import forget_
 from sparsewire.training.projection import Projection
-from sparsewire.training.rules import Move, Rule, checked_rule, is_dense, moment_of, recall, remembered, static
-
-_OWN_KEYS = ("masks", "rule", "steps")
+from sparsewire.training.rule_contract import Move, Rule, acts_at, checked_rule, is_dense, moment_of, recall, remembered
+from sparsewire.training.rules import static
 
 
 def _passed_on(name: str) -> Any:
@@ -40,11 +42,21 @@ class SparseOptimizer(Optimizer):
 
     A rule that is `dense` leaves out 2 and all clearing of memory (see `rules.Rule`).
 
+    **Sparse layers** store the weights inside their masks alone, so 2 and 5 have nothing to do there. Their structure
+    is the mask: when this object is made they go over to the masks that are given (a weight that comes starts from
+    zero), and later they move as the rule says, with the optimizer's memory. A rule sees them as dense matrices, and
+    gives the same masks and weights as in masked training, up to rounding. These matrices and the gradients outside
+    the masks are made on the steps at which the rule acts, for which the layers must know beforehand: `step` and
+    `zero_grad` tell them, so clear gradients by the latter. Two things have no equal there: a norm by which gradients
+    are clipped is of live weights, and DistributedDataParallel, which knows parameters by their first size, is for
+    rules that move nothing.
+
     **Memory.** Where a connection goes or comes, the optimizer's memory of it is cleared, so that one that returns
     starts fresh. Every state tensor of the weight's shape gets the value that it starts with: zero, but for Rprop's
     step sizes (the group's present `lr`) and Adagrad's sum (`initial_accumulator_value`). Other shapes are left as
     they are: step counts (a returning connection is as old as its weight), Adafactor's means of rows and columns, and
-    LBFGS's flat history, which may point outside the masks; LBFGS evaluates its closure on projected weights.
+    LBFGS's flat history, which may point outside the masks, and begins anew when a sparse layer's weights move; LBFGS
+    evaluates its closure on projected weights.
 
     **Where it fits.** Schedulers, GradScaler, Lightning and DistributedDataParallel take it as any optimizer. Hooks
     belong to this object; only torch's global step hooks run for it and for the inner optimizer. A GradScaler unscales
@@ -59,7 +71,8 @@ class SparseOptimizer(Optimizer):
         rule: how the masks move; `None` means `rules.static()`. A plain function is a rule that acts before the step.
 
     Raises:
-        RequestError: `optimizer` or `rule` is none; `masks` do not fit `model`, or name one tied weight twice.
+        RequestError: `optimizer` or `rule` is none; `masks` do not fit `model`, or name one tied weight twice; the
+            rule is `dense` and a weight is sparse.
 
     Example:
         >>> model = nn.Linear(2, 1)
@@ -73,8 +86,10 @@ class SparseOptimizer(Optimizer):
 
     inner: Optimizer
     rule: Rule | Move
-    _weights: dict[str, nn.Parameter]
-    _project: Projection
+    _weights: dict[str, nn.Parameter]  # all that have masks
+    _sparse: dict[str, SparseWeight]  # those of them that are sparse
+    _held: dict[str, nn.Parameter]  # those that are dense, and are held at zero outside of their masks
+    _project: Projection  # of these alone: a sparse layer has its mask in its structure, at the size of that
     _steps: int
 
     state = _passed_on("state")
@@ -94,19 +109,26 @@ class SparseOptimizer(Optimizer):
             raise RequestError(f"optimizer: found {type(optimizer).__name__}, expected one of torch's, e.g. SGD(…)")
         rule = checked_rule(static() if rule is None else rule)
         masks = masks if isinstance(masks, Masks) else Masks(masks)
-        state = {"inner": optimizer, "rule": rule, "_weights": _weights_of(model, masks), "_steps": 0}
+        weights, sparse = weights_of(model, masks)
+        held = {name: weight for name, weight in weights.items() if name not in sparse}
+        await_step_(sparse, rule, 0)
+        state = {"inner": optimizer, "rule": rule, "_weights": weights, "_sparse": sparse, "_held": held, "_steps": 0}
         # Not Optimizer.__init__, which would make groups of its own; this makes the rest of an optimizer, its hooks.
-        self.__setstate__(state | {"_project": Projection(masks)})
+        self.__setstate__(state | {"_project": Projection(_only(held, masks))})
         self._settle()
+        if sparse:
+            self._restructure(masks, masks ^ self.masks, {})
 
     @property
     def masks(self) -> Masks:
         """The present masks, on the devices of their weights."""
         masks = self._project.masks
-        if any(mask.device != self._weights[name].device for name, mask in masks.items()):
-            masks = Masks({name: mask.to(self._weights[name].device) for name, mask in masks.items()})
+        if any(mask.device != self._held[name].device for name, mask in masks.items()):
+            masks = Masks({name: mask.to(self._held[name].device) for name, mask in masks.items()})
             self._project = Projection(masks)
-        return masks
+        if not self._sparse:
+            return masks
+        return Masks({n: self._sparse[n].mask() if n in self._sparse else masks[n] for n in self._weights})
 
     @property
     def steps(self) -> int:
@@ -133,13 +155,14 @@ class SparseOptimizer(Optimizer):
                 loss = self.inner.step()
             else:
                 loss = self.inner.step(self._prepared(closure, gradients))
-            if moment_of(self.rule) == "after":
+            if self._acts("after"):
                 if not is_dense(self.rule):
-                    self._project(self._weights)  # what grows shall grow from zero
+                    self._project(self._held)  # what grows shall grow from zero
                 self._move(gradients)
         finally:
-            self._project(self._weights)
+            self._project(self._held)
         self._steps += 1
+        await_step_(self._sparse, self.rule, self._steps)
         return loss
 
     def _prepared(self, closure: Callable[[], float], gradients: dict[str, Tensor]) -> Callable[[], float]:
@@ -149,7 +172,8 @@ class SparseOptimizer(Optimizer):
         def prepared() -> float:
             nonlocal first
             if not first:
-                self._project(self._weights)
+                self._project(self._held)
+            forget_gradients_(self._sparse.values())  # a closure clears gradients, perhaps by another's zero_grad
             with torch.enable_grad():
                 loss = closure()
             self._prepare(gradients, act=first)
@@ -160,46 +184,58 @@ class SparseOptimizer(Optimizer):
 
     @torch.no_grad()
     def _prepare(self, gradients: dict[str, Tensor], act: bool) -> None:
-        """Fills `gradients` with the dense ones, lets a rule that acts before the step `act`, masks them."""
-        present = {name: weight.grad for name, weight in self._weights.items() if weight.grad is not None}
-        for name, gradient in present.items():
-            if gradient.layout != torch.strided:
-                raise RequestError(
-                    f"gradient of {name!r}: found layout {gradient.layout}, expected a dense tensor; "
-                    "make its layer with sparse=False, or leave it out of the masks"
-                )
-        after, dense = moment_of(self.rule) == "after", is_dense(self.rule)
-        for name, weight in self._weights.items():
-            # A weight that the loss does not reach has gradient zero: one number, seen in the weight's shape.
-            gradients[name] = present[name] if name in present else weight.new_zeros(()).expand(weight.shape)
-        if act and not after:
+        """Fills `gradients` with the dense ones if a rule acts, lets one before the step `act`, masks them."""
+        present = present_gradients(self._held)
+        before, after, dense = act and self._acts("before"), self._acts("after"), is_dense(self.rule)
+        for name, weight in self._weights.items() if before or after else ():
+            if name in self._sparse:
+                gradients[name] = gradient_of(name, self._sparse[name], self.rule)
+            else:
+                # A weight that the loss does not reach has gradient zero: one number, seen in the weight's shape.
+                gradients[name] = present[name] if name in present else weight.new_zeros(()).expand(weight.shape)
+        if before:
             self._move(gradients)
         if after and not dense:
             gradients.update({name: gradient.clone() for name, gradient in present.items()})
         if not dense:
             self._project(present)
 
+    def _acts(self, moment: str) -> bool:
+        return moment_of(self.rule) == moment and acts_at(self.rule, self._steps)
+
     def _move(self, gradients: Mapping[str, Tensor]) -> None:
         """Asks the rule, and goes over to its masks if it answers."""
-        old = self.masks
-        answer = self.rule(self._steps, old, self._weights, gradients)
+        old, used = self.masks, gradients if moment_of(self.rule) == "before" else {}
+        weights = {
+            name: self._sparse[name].matrix(used.get(name)) if name in self._sparse else weight
+            for name, weight in self._weights.items()
+        }
+        answer = self.rule(self._steps, old, weights, gradients)
         if answer is None:
             return
-        new, changed = _compared(answer, old, f"answer of rule {self.rule!r} at step {self._steps}")
-        self._project = Projection(new)
+        new, changed = compared(answer, old, f"answer of rule {self.rule!r} at step {self._steps}")
+        self._project = Projection(_only(self._held, new))
         if not is_dense(self.rule):
-            forget_(self.inner, self._weights, changed)
-        self._project(self._weights)
+            forget_(self.inner, self._weights, _only(self._held, changed))
+        self._project(self._held)
+        self._restructure(new, changed, used)
+
+    def _restructure(self, masks: Masks, changed: Masks, gradients: Mapping[str, Tensor]) -> None:
+        """Goes over to new masks where a sparse weight has others; the gradients are those of a step yet to take."""
+        for name, weight in self._sparse.items():
+            if changed[name].any():
+                move_(self.inner, weight, masks[name], gradients.get(name))
 
     def _settle(self) -> None:
-        """Makes weights and memory agree with the masks."""
+        """Makes dense weights and memory agree with the masks."""
         if not is_dense(self.rule):
-            forget_(self.inner, self._weights, {name: ~mask for name, mask in self.masks.items()})
-        self._project(self._weights)
+            forget_(self.inner, self._held, {name: ~mask for name, mask in self._project.masks.items()})
+        self._project(self._held)
 
     def zero_grad(self, set_to_none: bool = True) -> None:
         """Clears the gradients of the parameters that the inner optimizer owns."""
         self.inner.zero_grad(set_to_none)
+        await_step_(self._sparse, self.rule, self._steps)
 
     def add_param_group(self, param_group: dict[str, Any]) -> None:
         """Gives the inner optimizer more parameters; the masks stay as they are."""
@@ -213,7 +249,7 @@ class SparseOptimizer(Optimizer):
         """
         for before in self._optimizer_state_dict_pre_hooks.values():
             before(self)
-        masks = {_plain(name): mask for name, mask in self.masks.items()}
+        masks = {plain_name(name): mask for name, mask in self.masks.items()}
         state = {**self.inner.state_dict(), "masks": masks, "rule": remembered(self.rule), "steps": self._steps}
         for after in self._optimizer_state_dict_post_hooks.values():
             changed = after(self, state)
@@ -223,78 +259,40 @@ class SparseOptimizer(Optimizer):
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Goes on where a saved run stopped, to the same bits; the weights come from the model's own `state_dict`.
 
+        With sparse layers the model's state is loaded first, as it brings their structure.
+
         Raises:
-            RequestError: it does not fit the names and shapes of the masks, the groups, or the rule; nothing changed.
+            RequestError: it does not fit the names and shapes of the masks, the structure of a sparse layer, the
+                groups, or the rule; nothing changed.
         """
         state = state_dict.copy()
         for before in self._optimizer_load_state_dict_pre_hooks.values():
             changed = before(self, state)
             state = state if changed is None else changed
-        masks = _check_state(state, self.masks, self.param_groups)
+        masks = checked_state(state, self.masks, self.param_groups, self._sparse)
         memory = copy.deepcopy(remembered(self.rule))
         try:
             recall(self.rule, copy.deepcopy(state["rule"]))
-            self.inner.load_state_dict({key: value for key, value in state.items() if key not in _OWN_KEYS})
+            self.inner.load_state_dict(
+                {key: value for key, value in state.items() if key not in ("masks", "rule", "steps")}
+            )
         except Exception:
             recall(self.rule, memory)
             raise
-        self._steps, self._project = state["steps"], Projection(masks)
+        self._steps, self._project = state["steps"], Projection(_only(self._held, masks))
         self._settle()
+        await_step_(self._sparse, self.rule, self._steps)
         for after in self._optimizer_load_state_dict_post_hooks.values():
             after(self)
 
     def __getstate__(self) -> dict[str, Any]:
-        return {name: self.__dict__[name] for name in ("inner", "rule", "_weights", "_project", "_steps")}
+        names = ("inner", "rule", "_weights", "_sparse", "_held", "_project", "_steps")
+        return {name: self.__dict__[name] for name in names}
 
     def __repr__(self) -> str:
         return f"SparseOptimizer({self.masks!r}, rule={self.rule!r}, steps={self.steps}) of {self.inner!r}"
 
 
-def _plain(name: str) -> str:
-    """A parameter's name without what torch.compile puts into it, so that both forms mean the same weight."""
-    return name.replace("_orig_mod.", "")
-
-
-def _weights_of(model: nn.Module, masks: Masks) -> dict[str, nn.Parameter]:
-    """The weights under the masks' names, which may be those before or after torch.compile."""
-    names = {_plain(name): name for name, _ in model.named_parameters(remove_duplicate=False)}
-    renamed = Masks({names.get(_plain(name), name): mask for name, mask in masks.items()})
-    weights = dict(zip(masks, renamed.weights_of(model).values(), strict=True))
-    first: dict[nn.Parameter, str] = {}
-    for name, weight in weights.items():
-        if first.setdefault(weight, name) != name:
-            raise RequestError(f"masks: {name!r} and {first[weight]!r} are one tied weight; give one mask for it")
-    return weights
-
-
-def _compared(new: Mapping[str, Tensor], old: Masks, source: str) -> tuple[Masks, Masks]:
-    """The new masks in the order and on the devices of the old ones, and where they differ; or an error."""
-    if not isinstance(new, Mapping):
-        raise RequestError(f"{source}: found {type(new).__name__}, expected Masks")
-    try:
-        changed = Masks({name: mask.to(old[name].device) for name, mask in Masks(new).items()}) ^ old
-    except RequestError as cause:
-        raise RequestError(f"{source}: {cause}") from cause
-    return Masks({name: old[name] ^ changed[name] for name in old}), changed
-
-
-def _check_state(state: Mapping[str, Any], masks: Masks, groups: list[dict[str, Any]]) -> Masks:
-    """The masks in a state_dict, if all of it fits an optimizer with these masks and groups."""
-    missing = [key for key in ("state", "param_groups", *_OWN_KEYS) if key not in state]
-    if missing:
-        raise RequestError(
-            f"state_dict: found no {missing[0]!r}, expected what SparseOptimizer.state_dict gave; "
-            "the state of a plain optimizer goes to `.inner.load_state_dict`"
-        )
-    found, expected = ([len(group["params"]) for group in some] for some in (state["param_groups"], groups))
-    if found != expected:
-        raise RequestError(
-            f"state_dict: found groups of {found} parameters, expected {expected}; "
-            "make the optimizer as it was made for the saved run"
-        )
-    if not isinstance(state["steps"], int) or state["steps"] < 0:
-        raise RequestError(f"state_dict: found {state['steps']!r} steps, expected a number from 0 up")
-    names = {_plain(name): name for name in masks}
-    if isinstance(saved := state["masks"], Mapping):
-        saved = {names.get(name, name): mask for name, mask in saved.items()}
-    return _compared(saved, masks, "masks of the state_dict")[0]
+def _only(names: Mapping[str, object], masks: Masks) -> Masks:
+    """The masks of these names."""
+    return masks if names.keys() == masks.keys() else Masks({name: masks[name] for name in names})

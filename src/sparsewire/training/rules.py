@@ -1,15 +1,14 @@
 """How masks move while the weights are trained.
 
-A rule is asked at every step and answers the masks from now on, or None: leave them. The masks that a training starts
-with are no matter of rules (`prune` and the priors make them). A new method is a new rule, most often a short function
-around `prune` or `Masks`; nothing has to be registered.
+A rule is asked at every step and answers the masks from now on, or None: leave them (`training.rule_contract` says all
+of it). The masks that a training starts with are no matter of rules (`prune` and the priors make them). A new method is
+a new rule, most often a short function around `prune` or `Masks`; nothing has to be registered.
 """
 
-import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, ClassVar, Literal, Protocol
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
@@ -23,147 +22,9 @@ from sparsewire.structure.patterns import Pattern
 from sparsewire.structure.schedules import Schedule
 from sparsewire.structure.scores import SCORES, Score
 from sparsewire.structure.select import Only, prune
-
-Move = Callable[[int, Masks, Mapping[str, Tensor], Mapping[str, Tensor]], Masks | None]
-Moment = Literal["before", "after"]
-
-
-class Rule(Protocol):
-    """How masks move: a function of (step, masks, weights, gradients), and two facts about it.
-
-    A plain function of these four is a rule as well, with `when="before"` and `dense=False`.
-
-    A rule that draws owns its `torch.Generator`; a rule that remembers anything, its generator included, has
-    `state_dict()` and `load_state_dict(state)`, so that a run can be stopped and resumed to the same bits. Such a
-    state holds only what `torch.load(..., weights_only=True)` reads: tensors, numbers, strings, lists, dicts. A rule is
-    copied with the optimizer by `copy.deepcopy`: it keeps what it remembers in attributes, not in a closure. A rule
-    that acts after the step and is not dense costs a copy of the gradients at every step.
-
-    Attributes:
-        when: `"before"` or `"after"` the optimizer's own step.
-        dense: whether connections outside the mask live on: neither gradients nor the optimizer's memory are masked
-            or cleared, only the weights are set to zero after the step.
-
-    Example:
-        >>> class Frozen:
-        ...     when, dense = "before", False
-        ...     def __call__(self, step, masks, weights, gradients):
-        ...         return None
-        >>> rule: Rule = Frozen()
-    """
-
-    @property
-    def when(self) -> Moment:
-        """`"before"` or `"after"` the optimizer's own step."""
-
-    @property
-    def dense(self) -> bool:
-        """Whether connections outside the mask live on."""
-
-    def __call__(
-        self, step: int, masks: Masks, weights: Mapping[str, Tensor], gradients: Mapping[str, Tensor]
-    ) -> Masks | None:
-        """The masks from now on, or None for no change.
-
-        Args:
-            step: the number of this step, from 0; before and after it the same number.
-            masks: the present ones.
-            weights: the names of `masks` → parameters, not to be changed. Before the step they are zero outside the
-                masks; after it as well, unless the rule is dense: then they are what the step made of them.
-            gradients: the same names → the dense gradients as they were when `step` was called, hence after clipping,
-                and unscaled where a GradScaler is used; zero for a weight that has none. They are the optimizer's own
-                and are masked later: a rule that remembers them copies them.
-
-        Returns:
-            Masks of the same names and shapes, or None. The weights are stepped in either case, with the new masks if
-            the rule acts before the step.
-        """
-
-
-def moment_of(rule: Rule | Move) -> Moment:
-    """When a rule acts, `"before"` or `"after"` the optimizer's step; before, if it does not say.
-
-    Raises:
-        RequestError: it is no rule.
-
-    Example:
-        >>> moment_of(lambda step, masks, weights, gradients: None)
-        'before'
-    """
-    when = getattr(rule, "when", "before")
-    if not callable(rule) or when not in ("before", "after"):
-        raise RequestError(
-            f"rule: found {rule!r}, expected a function of (step, masks, weights, gradients) whose attribute `when`, "
-            "if it has one, is 'before' or 'after'; e.g. rules.static()"
-        )
-    return "after" if when == "after" else "before"
-
-
-def checked_rule(rule: Rule | Move) -> Rule | Move:
-    """The rule itself.
-
-    Raises:
-        RequestError: it is none, or it cannot be called as one.
-
-    Example:
-        >>> checked_rule(static)
-        Traceback (most recent call last):
-            ...
-        sparsewire.errors.RequestError: rule: found <function static ...>, which takes no (step, masks, weights, ...
-    """
-    moment_of(rule)
-    try:
-        inspect.signature(rule).bind(0, {}, {}, {})
-    except ValueError:  # a function in C that hides its signature
-        pass
-    except TypeError:
-        raise RequestError(
-            f"rule: found {rule!r}, which takes no (step, masks, weights, gradients); what makes a rule is called "
-            "first, e.g. rules.static()"
-        ) from None
-    return rule
-
-
-def is_dense(rule: Rule | Move) -> bool:
-    """Whether connections outside the masks live on under a rule; not, if it does not say.
-
-    Example:
-        >>> is_dense(static())
-        False
-    """
-    return bool(getattr(rule, "dense", False))
-
-
-def remembered(rule: Rule | Move) -> dict[str, Any]:
-    """What a rule remembers, to be given to `recall`; nothing, if it has no `state_dict`.
-
-    Example:
-        >>> remembered(static())
-        {}
-    """
-    return dict(rule.state_dict()) if hasattr(rule, "state_dict") else {}
-
-
-def recall(rule: Rule | Move, memory: Mapping[str, Any]) -> None:
-    """Gives back to a rule what `remembered` took from one that was made alike.
-
-    Raises:
-        RequestError: there is memory, and the rule has no place for it.
-
-    Example:
-        >>> recall(static(), {})
-        >>> recall(static(), {"seen": 3})
-        Traceback (most recent call last):
-            ...
-        sparsewire.errors.RequestError: rule: found a memory of ['seen'], but Static() remembers nothing; ...
-    """
-    if hasattr(rule, "load_state_dict"):
-        rule.load_state_dict(memory)
-    elif memory:
-        raise RequestError(
-            f"rule: found a memory of {sorted(memory)}, but {rule!r} remembers nothing; "
-            "make the rule as it was made for the saved run"
-        )
+from sparsewire.training.rule_contract import Moment as Moment
+from sparsewire.training.rule_contract import Move as Move
+from sparsewire.training.rule_contract import Rule as Rule
 
 
 @dataclass(frozen=True)
@@ -172,12 +33,17 @@ class Static:
 
     when: ClassVar[Moment] = "before"
     dense: ClassVar[bool] = False
+    grows: ClassVar[bool] = False
 
     def __call__(
         self, step: int, masks: Masks, weights: Mapping[str, Tensor], gradients: Mapping[str, Tensor]
     ) -> Masks | None:
         """None: the masks stay."""
         return None
+
+    def acts_at(self, step: int) -> bool:
+        """Never."""
+        return False
 
 
 def static() -> Static:
@@ -220,16 +86,13 @@ class Gradual:
         self, step: int, masks: Masks, weights: Mapping[str, Tensor], gradients: Mapping[str, Tensor]
     ) -> Masks | None:
         """The masks pruned to the schedule's density, if it changes at this step."""
-        if step % self.every:
-            return None
-        density = self.schedule(step)
-        if density == (self.schedule(step - self.every) if step else 1):
+        if not self.acts_at(step):
             return None
         pruned = partial(
             prune,
             weights,
             score=self.score,
-            density=density,
+            density=self.schedule(step),
             scope=self.scope,
             pattern=self.pattern,
             only=self.only,
@@ -240,6 +103,17 @@ class Gradual:
         except RequestError:
             pruned()  # says what is wrong with the request, if it is the request
             return None  # only the masks hold less than that already
+
+    @property
+    def grows(self) -> bool:
+        """False, unless the score is one of your own, which may look at any gradient."""
+        return not isinstance(self.score, str)
+
+    def acts_at(self, step: int) -> bool:
+        """Whether the schedule's density changes at this step."""
+        if step % self.every:
+            return False
+        return self.schedule(step) != (self.schedule(step - self.every) if step else 1)
 
     def state_dict(self) -> dict[str, Any]:
         """The state of the generator, if there is one."""

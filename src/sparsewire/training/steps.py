@@ -11,8 +11,11 @@ from torch.nn.utils import clip_grad_norm_
 from torch.optim import Optimizer
 
 from sparsewire.errors import RequestError
+from sparsewire.execution.linear import SparseLinear
 from sparsewire.kernels.chain_step import ChainStep, bits
-from sparsewire.training.fused import Chain, Choice, Loss
+from sparsewire.training.chains import Chain, sides
+from sparsewire.training.fused import Choice, Loss
+from sparsewire.training.native_steps import NativeSteps, Structure
 from sparsewire.training.optimizer import SparseOptimizer
 
 # A batch's (inputs, labels) → its mean loss before the step. Where that is not finite the weights were not changed.
@@ -25,7 +28,7 @@ def step_of(
     """The function that takes a step on the chosen route, at the present learning rates and masks.
 
     A batch that the whole-network step cannot take (another dtype, labels that are not classes) goes
-    through autograd.
+    through autograd. The "native" route of dense layers is one of whole epochs; step by step they go by "gradients".
 
     Args:
         choice: what `choose` answered for the same arguments.
@@ -47,13 +50,18 @@ def step_of(
     if choice.chain is None:
         return slow
     _clear(model, optimizer)  # a layer frozen since its last backward pass would be moved by what is left in `.grad`
-    fast = _gradient_step(choice.chain, optimizer, clip_norm)
-    if choice.route == "update":
-        fast = _update_step(choice.chain, optimizer, fast)
-    weight, flattens = choice.chain.linears[0].weight, choice.chain.flattens
+    chain, flattens = choice.chain, choice.chain.flattens
+    if chain.is_sparse:
+        fast = _native_gradient_step(chain, optimizer, slow, clip_norm)
+        if choice.route == "native":
+            fast = _native_step(chain, optimizer, slow, fast)
+    else:
+        fast = _gradient_step(chain, optimizer, clip_norm)
+        if choice.route == "update":
+            fast = _update_step(chain, optimizer, fast)
 
     def step(inputs: Any, labels: Any) -> float:
-        if _fits(inputs, labels, weight.dtype, flattens):
+        if fits(inputs, labels, chain):
             return fast(inputs.flatten(1) if flattens else inputs, labels)
         return slow(inputs, labels)
 
@@ -164,16 +172,84 @@ def _kernel(chain: Chain) -> Callable[[int], ChainStep]:
     return kernel
 
 
-def _fits(inputs: Any, labels: Any, dtype: torch.dtype, flattens: bool) -> bool:
+def _native_gradient_step(chain: Chain, optimizer: Optimizer, slow: Step, clip_norm: float | None) -> Step:
+    """The same for a chain with sparse layers, whose structure a rule may change from step to step."""
+    parameters = [parameter for parameter in chain.parameters if parameter.requires_grad]
+    sparse = [layer for layer in chain.linears if isinstance(layer, SparseLinear)]
+    present: list[NativeSteps] = []
+    structure: list[object] = []
+
+    def step(inputs: Tensor, labels: Tensor) -> float:
+        if any(layer.wants_dense_gradients for layer in sparse):
+            return slow(inputs, labels)
+        if (now := _places(chain)) != structure:
+            structure[:], present[:] = now, [NativeSteps(chain, None, {})]
+        taken = present[0].batch(inputs, labels)
+        if taken.stranger:
+            return slow(inputs, labels)
+        if taken.steps:
+            buffers = [buffer for pair in present[0].network.gradients for buffer in pair if buffer is not None]
+            for parameter, buffer in zip(parameters, buffers, strict=True):
+                parameter.grad = buffer.view_as(parameter)
+            if clip_norm is not None:
+                clip_grad_norm_(parameters, clip_norm)
+            optimizer.step()
+        return taken.losses[0]
+
+    return step
+
+
+def _native_step(chain: Chain, optimizer: Optimizer, slow: Step, first: Step) -> Step:
+    """The optimizer's update within the native step, in place; the first step goes the way of `first`."""
+    present: list[NativeSteps] = []
+    known: dict[int, Structure] = {}
+    structure: list[object] = []
+    started = False
+
+    def step(inputs: Tensor, labels: Tensor) -> float:
+        nonlocal started
+        if not started:
+            started = True
+            loss = first(inputs, labels)
+            optimizer.zero_grad()  # no later step would renew them
+            return loss
+        if (now := _places(chain)) != structure or present[0].lends:
+            structure[:], present[:] = now, [NativeSteps(chain, optimizer, known)]
+        present[0].renew()
+        taken = present[0].batch(inputs, labels)
+        if taken.stranger:
+            return slow(inputs, labels)
+        present[0].account(taken.steps)
+        return taken.losses[0]
+
+    return step
+
+
+def _places(chain: Chain) -> list[object]:
+    """What a native step was made for: where the weights lie, and which exist; junctions are equal only by identity."""
+    junctions = [layer.junction("weight") for layer in chain.linears if isinstance(layer, SparseLinear)]
+    return [*junctions, *(parameter.data_ptr() for parameter in chain.parameters)]
+
+
+def fits(inputs: Any, labels: Any, chain: Chain) -> bool:
+    """Whether a whole-network step of this chain can take a batch like this one.
+
+    Example:
+        >>> from sparsewire.training.chains import chain_of
+        >>> fits(torch.ones(1, 2), torch.tensor([0.5]), chain_of(nn.Sequential(nn.Linear(2, 2))))
+        False
+    """
+    first = chain.linears[0]
     return (
         isinstance(inputs, Tensor)
         and isinstance(labels, Tensor)
-        and inputs.dtype == dtype
+        and inputs.dtype == first.weight.dtype
         and labels.dtype == torch.int64
         and inputs.is_cpu
         and inputs.layout == torch.strided
         and not inputs.requires_grad
         and labels.is_cpu
-        and (inputs.dim() == 2 or (flattens and inputs.dim() > 2))
+        and (inputs.dim() == 2 or (chain.flattens and inputs.dim() > 2))
         and labels.dim() == 1
+        and (not chain.is_sparse or (len(inputs) == len(labels) > 0 and inputs[0].numel() == sides(first)[1]))
     )

@@ -241,38 +241,53 @@ struct Backward {
       total[r] = (first ? total[r] : T(0)) + sum<T>(row);
     }
   }
+  // One thread's share of a layer: some blocks of some tiles. Inputs before weights, since a first layer's X is packed
+  // for as many tiles as are taken abreast.
   void part(int64_t l, int64_t first, T *dY, T *dX, const Division &division, int64_t ib, int64_t it) const {
     const Layer &layer = layers[l];
-    const int64_t tiles = end(first) - first, L = lanes<T>;
-    const bool below = l > lowest || (l == 0 && dx);
-    T *packed = l ? nullptr : scratch(kInput).of<T>((layer.block + L) * Tiling<T>::wide);
-    T *fresh = l ? nullptr : scratch(kOutput).of<T>((layer.block + L) * Tiling<T>::wide);
-    for (int64_t tile = first + share(tiles, division.tiles, it); tile < first + share(tiles, division.tiles, it + 1);
-         tile++) {
-      const int64_t W = tiling.width(tile);
-      const T *d = deltas(dY, first, tile, layer.outputs);
-      for (int64_t b = share(layer.blocks(), division.blocks, ib); b < share(layer.blocks(), division.blocks, ib + 1);
-           b++) {
-        const int64_t from = b * layer.block, wide = layer.wide(b);
-        Sweep<T> sweep = {&layer, b, numbers[l].values, nullptr, d, nullptr, nullptr, it > 0 || tile > 0};
-        if (wants(l)) sweep.grads = sums[l].part(it);
-        if (l == 0) {
-          if (wants(0)) pack<T>(x, stride, InOrder{tiling.before(tile)}, tiling.rows(tile), from, from + wide, packed, W);
-          sweep.X = packed;
-          sweep.dX = below ? fresh : nullptr;
-        } else {
-          sweep.X = activations(l - 1, tile) + from * W;
-          sweep.dX = below ? deltas(dX, first, tile, layer.inputs) + from * W : nullptr;
-        }
-        if (below) memset(sweep.dX, 0, wide * W * sizeof(T));
-        backward<T>(W / L, sweep);
-        if (below && l == 0)
-          unpack<T>(fresh, W, tiling.rows(tile), from, from + wide, dx + tiling.before(tile) * layer.inputs,
-                    layer.inputs);
-        else if (below && layers[l - 1].activation)
-          bend(sweep.dX, activations(l - 1, tile) + from * W, wide * W, layers[l - 1].activation);
-      }
+    const int64_t tiles = end(first) - first;
+    const int64_t from = first + share(tiles, division.tiles, it), to = first + share(tiles, division.tiles, it + 1);
+    const int64_t b0 = share(layer.blocks(), division.blocks, ib), b1 = share(layer.blocks(), division.blocks, ib + 1);
+    for (int64_t tile = from; tile < to;) {
+      const bool many = wants(l) && layer.group != 1 && tile + kAbreast <= to && tiling.width(tile + kAbreast - 1) == Tiling<T>::wide;
+      const int64_t count = many ? kAbreast : 1;
+      for (int64_t b = b0; b < b1; b++) block(l, first, dY, dX, b, tile, count, it);
+      tile += count;
     }
+  }
+  void block(int64_t l, int64_t first, T *dY, T *dX, int64_t b, int64_t tile, int64_t count, int64_t it) const {
+    const Layer &layer = layers[l];
+    const int64_t L = lanes<T>, from = b * layer.block, wide = layer.wide(b);
+    const bool below = l > lowest || (l == 0 && dx);
+    T *const packed = l ? nullptr : scratch(kInput).of<T>(kAbreast * layer.block * Tiling<T>::wide);
+    T *const fresh = l ? nullptr : scratch(kOutput).of<T>(layer.block * Tiling<T>::wide);
+    T *const grads = wants(l) ? sums[l].part(it) : nullptr;
+    const bool add = it > 0 || tile > 0;
+    for (int64_t i = tile; i < tile + count; i++) {
+      const int64_t W = tiling.width(i);
+      Sweep<T> sweep = {&layer, b, numbers[l].values, nullptr, deltas(dY, first, i, layer.outputs), nullptr,
+                        count == 1 ? grads : nullptr, add};
+      if (l == 0) {
+        T *const here = packed + (i - tile) * layer.block * Tiling<T>::wide;
+        if (grads) pack<T>(x, stride, InOrder{tiling.before(i)}, tiling.rows(i), from, from + wide, here, W);
+        sweep.X = here;
+        sweep.dX = below ? fresh : nullptr;
+      } else {
+        sweep.X = activations(l - 1, i) + from * W;
+        sweep.dX = below ? deltas(dX, first, i, layer.inputs) + from * W : nullptr;
+      }
+      if (below) memset(sweep.dX, 0, wide * W * sizeof(T));
+      backward<T>(W / L, sweep);
+      if (below && l == 0)
+        unpack<T>(fresh, W, tiling.rows(i), from, from + wide, dx + tiling.before(i) * layer.inputs, layer.inputs);
+      else if (below && layers[l - 1].activation)
+        bend(sweep.dX, activations(l - 1, i) + from * W, wide * W, layers[l - 1].activation);
+    }
+    if (count == 1) return;
+    const int64_t W = Tiling<T>::wide;
+    weights_abreast<T>({&layer, b, l ? activations(l - 1, tile) + from * W : packed,
+                        deltas(dY, first, tile, layer.outputs),
+                        l ? W * features(n, layers) : layer.block * W, W * layer.outputs, grads, add});
   }
 };
 
@@ -324,7 +339,7 @@ void chain_backward(int64_t n, const Layer *layers, const S *x, int64_t stride, 
   widen<S, T>(n, layers, numbers);
   const Tiling<T> tiling(batch);
   const int64_t crew = team(n, layers, tiling.columns() / lanes<T>, 3, threads);
-  const int64_t most = crew == 1 ? 1 : kRound, round = most < tiling.count ? most : tiling.count;
+  const int64_t most = crew == 1 ? kAbreast : kRound, round = most < tiling.count ? most : tiling.count;
   int64_t lowest = 0, widest = 0;
   while (!dx && lowest + 1 < n && !layers[lowest].values_grad && !layers[lowest].bias_grad) lowest++;
   for (int64_t l = 0; l < n; l++) widest = widest < layers[l].outputs ? layers[l].outputs : widest;

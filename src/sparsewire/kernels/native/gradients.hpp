@@ -34,10 +34,10 @@ SW_INLINE V<T> fold(const Leaf &leaf, int64_t from) {
   }
 }
 
-// The first `count` of N sums into grads. Leaves beyond are repeated and forgotten; they read and write nothing new.
+// The first `count` ≤ N sums into grads.
 template <class T, int N, class Leaf>
 SW_INLINE void fold_some(const Leaf &leaf, int64_t from, int64_t count, T *grads, bool add) {
-  const auto inside = [&](int64_t k) __attribute__((always_inline)) { return leaf(k - from < count ? k : from); };
+  const auto inside = [&](int64_t k) __attribute__((always_inline)) { return k - from < count ? leaf(k) : V<T>{}; };
   V<T> sums = fold<T, N>(inside, from);
 #pragma GCC unroll 8
   for (int64_t s = N; s < lanes<T>; s *= 2) {
@@ -47,7 +47,7 @@ SW_INLINE void fold_some(const Leaf &leaf, int64_t from, int64_t count, T *grads
     sums += load(half + s);
   }
   if (add) sums += load_some<T>(grads, count);
-  store_some(grads, sums, count);
+  store_some<T>(grads, sums, count);
 }
 
 // grads[k] (+)= the sum over the lanes of leaf(k), for k in from … to, as many as a vector has lanes at a time.
@@ -59,6 +59,10 @@ SW_INLINE void fold_all(const Leaf &leaf, int64_t from, int64_t to, T *grads, bo
     const V<T> sums = fold<T, int(L)>(leaf, k);
     store(grads + k, add ? load(grads + k) + sums : sums);
   }
+  const int64_t left = to - k;
+  if (left > L / 2) return fold_some<T, int(L)>(leaf, k, left, grads + k, add);
+  if constexpr (L >= 8)
+    if (left > 2) return fold_some<T, int(L / 2)>(leaf, k, left, grads + k, add);
   for (; k < to; k++) {
     const T one = sum<T>(leaf(k));
     grads[k] = add ? grads[k] + one : one;
@@ -106,6 +110,54 @@ inline void backward_rows(const Sweep<T> &sweep) {
       fold_all<T>(leaf, starts[r], starts[r + 1], sweep.grads, sweep.add);
     else
       for (int64_t k = starts[r]; k < starts[r + 1]; k++) leaf(k);
+  }
+}
+
+// dv = <dY[r], X[c]> over `kAbreast` full tiles at once: a row of dY stays in registers for all of them, and there is
+// one sum over lanes where there would be one a tile. X and dY are those of the first tile.
+constexpr int64_t kAbreast = SW_BYTES == 64 ? 4 : 1;
+
+template <class T>
+struct Abreast {
+  const Layer *layer;
+  int64_t number;
+  const T *X, *dY;
+  int64_t x_step, dy_step;  // from a tile's to the next one's
+  T *grads;
+  bool add;
+};
+template <class T>
+inline void abreast_products(const Abreast<T> &job, int64_t row, const int16_t *columns, int64_t n, T *grads) {
+  constexpr int64_t L = lanes<T>, W = kWidest * L;
+  V<T> d[kAbreast * kWidest];
+#pragma GCC unroll 16
+  for (int64_t i = 0; i < kAbreast * kWidest; i++)
+    d[i] = load(job.dY + i / kWidest * job.dy_step + row * W + i % kWidest * L);
+  const auto leaf = [&](int64_t k) __attribute__((always_inline)) {
+    const T *x = job.X + int64_t(columns[k]) * W;
+    V<T> product = {};
+#pragma GCC unroll 16
+    for (int64_t i = 0; i < kAbreast * kWidest; i++)
+      product += d[i] * load(x + i / kWidest * job.x_step + i % kWidest * L);
+    return product;
+  };
+  fold_all<T>(leaf, 0, n, grads, job.add);
+}
+// For groups of rows only: at low density the sums are few and a wider X no longer fits the cache.
+template <class T>
+inline void weights_abreast(const Abreast<T> &job) {
+  const Layer &layer = *job.layer;
+  for (int64_t g = 0; g < layer.groups(); g++) {
+    const int32_t *starts = layer.starts + (job.number * layer.groups() + g) * kStarts;
+    T *grads = job.grads + starts[16];
+    for (int p = 1; p < 16; p++) {
+      const int64_t n = starts[p] - starts[p - 1];
+      for (int r = 0; n && r < kGroup; r++)
+        if (p >> r & 1) {
+          abreast_products<T>(job, g * kGroup + r, layer.columns + starts[p - 1], n, grads);
+          grads += n;
+        }
+    }
   }
 }
 
@@ -186,14 +238,12 @@ inline void backward_groups(const Sweep<T> &sweep) {
 
 template <class T, int NW>
 inline void backward(const Sweep<T> &sweep) {
-  if (sweep.layer->group != 1)
-    backward_groups<T, NW>(sweep);
-  else if (sweep.dX && sweep.grads)
-    backward_rows<T, NW, true, true>(sweep);
-  else if (sweep.dX)
-    backward_rows<T, NW, true, false>(sweep);
-  else if (sweep.grads)
-    backward_rows<T, NW, false, true>(sweep);
+  // One sweep for both saves a look at the indices, but has X and dX in the cache at a time: only where both fit.
+  const bool both = 2 * sweep.layer->wide(sweep.number) * NW * SW_BYTES <= 32768;
+  if (sweep.layer->group != 1) return backward_groups<T, NW>(sweep);
+  if (sweep.dX && sweep.grads && both) return backward_rows<T, NW, true, true>(sweep);
+  if (sweep.grads) backward_rows<T, NW, false, true>(sweep);
+  if (sweep.dX) backward_rows<T, NW, true, false>(sweep);
 }
 // All rows of one block, for a tile of so many vectors. dX is added to; the caller clears it.
 template <class T>

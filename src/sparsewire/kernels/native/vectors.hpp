@@ -54,7 +54,7 @@ SW_INLINE void store(T *p, V<T> v) {
 }
 template <class T>
 SW_INLINE V<T> all(T x) {
-  return V<T>{} + x;
+  return x - V<T>{};  // not a sum, which would turn −0 into 0 and so could not be left out by the compiler
 }
 template <class T>
 SW_INLINE V<T> larger(V<T> a, V<T> b) {

@@ -1,0 +1,164 @@
+"""One pass over the training data: batch by batch, or, on the native route, all of its steps in one call."""
+
+import math
+from collections.abc import Callable, Generator, Iterator
+from dataclasses import dataclass, field
+from typing import TypeAlias
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import cross_entropy
+from torch.optim import Optimizer
+
+from sparsewire.errors import DivergedError, RequestError
+from sparsewire.kernels.network_step import NetworkStep, Steps, Taken
+from sparsewire.training.batches import Batch, Data, Feed, Index
+from sparsewire.training.chains import Chain
+from sparsewire.training.fused import Choice, Loss
+from sparsewire.training.history import History
+from sparsewire.training.judging import moved
+from sparsewire.training.native_steps import NativeSteps, Structure
+from sparsewire.training.progress import Report
+from sparsewire.training.steps import Step, fits, step_of
+
+# From so many samples on it pays to bring the values of sparse layers into the order that is the fastest.
+_MANY = 5000
+
+# Native steps that wait to be run, alone or beside those of other networks; they are answered by what became of them.
+# At the end: how many steps the pass had, and the mean loss of the samples.
+Pending: TypeAlias = tuple[NetworkStep, Steps]
+Pass: TypeAlias = Generator[Pending, Taken, tuple[int, float]]
+OnEpoch: TypeAlias = Callable[[int, nn.Module, History], object]
+
+
+@dataclass(frozen=True, eq=False)
+class Course:
+    """What does not change from one pass to the next; the names are those of `fit`.
+
+    Args:
+        model: trained in place.
+        optimizer: over its parameters.
+        source: the data.
+        order: shuffles it.
+        loss: None: cross-entropy.
+        clip_norm: or None.
+        report: called after every step, or None.
+        watched: whether `report` may look at the model; if not, it may as well be called at the end of a pass.
+        fused: whether the whole-network step must be used, must not, or may.
+        place: the model's device.
+        validation: judged after every epoch, or None.
+        many: samples at a time when judging, as no activations are kept for a backward pass.
+        on_epoch: called after every epoch, or None.
+
+    Attributes:
+        known: what the native route found out about dense weights' masks.
+    """
+
+    model: nn.Module
+    optimizer: Optimizer
+    source: Feed
+    order: torch.Generator
+    loss: Loss | None = None
+    clip_norm: float | None = None
+    report: Report | None = None
+    watched: bool = False
+    fused: bool | None = None
+    place: torch.device = field(default_factory=lambda: torch.device("cpu"))
+    validation: Data | None = None
+    many: int = 1000
+    on_epoch: OnEpoch | None = None
+    known: dict[int, Structure] = field(default_factory=dict)
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether all steps of a pass could be taken before anybody looks at the model."""
+        index = self.source.samples
+        return not self.watched and index is not None and index.inputs.dim() > 1 and index.inputs.is_contiguous()
+
+
+def go_through(course: Course, choice: Choice, epoch: int) -> Pass:
+    """Trains on all batches once.
+
+    Args:
+        course: what is trained, and on what.
+        choice: the route of the steps.
+        epoch: its number, for the report and the errors.
+
+    Raises:
+        DivergedError: the loss of a batch is not finite; the weights are then those before this step.
+        RequestError: there was no batch.
+    """
+    step = step_of(choice, course.model, course.optimizer, course.loss, course.clip_norm)
+    index, chain = course.source.samples, choice.chain
+    whole = choice.route == "native" and course.is_whole
+    if whole and chain is not None and index is not None and fits(index.inputs, index.labels, chain):
+        return (yield from _at_once(course, chain, index, step, epoch))
+    batches = course.source.passes(course.order, choice.route != "autograd")
+    return _one_by_one(course, step, batches, epoch)
+
+
+def _one_by_one(course: Course, step: Step, batches: Iterator[Batch], epoch: int) -> tuple[int, float]:
+    total, count, done, last = 0.0, 0, 0, math.nan
+    for inputs, labels in batches:
+        value = step(moved(inputs, course.place), moved(labels, course.place))
+        done += 1
+        if not math.isfinite(value):
+            raise DivergedError(_diverged(value, epoch, done, last))
+        rows = len(labels)
+        total, count, last = total + value * rows, count + rows, value
+        if course.report is not None:
+            course.report(epoch, done, course.source.steps, value)
+    if not count:
+        raise _empty(epoch)
+    return done, total / count
+
+
+def _at_once(course: Course, chain: Chain, index: Index, step: Step, epoch: int) -> Pass:
+    """The first step goes the way of `step`: it makes the optimizer's memory, and schedulers see that it was used."""
+    rows, ends = index.draw(course.order)
+    if len(ends) < 2:
+        raise _empty(epoch)
+
+    def batch(number: int) -> Batch:
+        part = rows[ends[number] : ends[number + 1]]
+        return index.inputs.index_select(0, part), index.labels.index_select(0, part)
+
+    losses = [step(*batch(0))]
+    course.optimizer.zero_grad()  # no later step would renew them
+    if math.isfinite(losses[0]) and len(ends) > 2:
+        steps = NativeSteps(chain, course.optimizer, course.known, many=len(rows) >= _MANY)
+        taken = yield steps.network, Steps(index.inputs.flatten(1), index.labels.contiguous(), rows, ends[1:])
+        steps.account(taken.steps)
+        losses += taken.losses
+        if taken.stranger:  # torch says it best
+            cross_entropy(course.model(batch(len(losses))[0]), batch(len(losses))[1])
+    if not math.isfinite(losses[-1]):
+        before = losses[-2] if len(losses) > 1 else math.nan
+        raise DivergedError(_diverged(losses[-1], epoch, len(losses), before))
+    if course.report is not None:
+        course.report(epoch, len(losses), course.source.steps, losses[-1])
+    return len(losses), _mean(losses, ends.diff())
+
+
+def _mean(losses: list[float], sizes: Tensor) -> float:
+    return float(torch.tensor(losses, dtype=torch.float64) @ sizes.to(torch.float64) / sizes.sum())
+
+
+def _empty(epoch: int) -> RequestError:
+    return RequestError(
+        f"data: found no batch in epoch {epoch}, expected at least one; an iterator can be gone through only once: "
+        "give a list, a DataLoader or tensors"
+    )
+
+
+def _diverged(value: float, epoch: int, step: int, last: float) -> str:
+    before = "it was the epoch's first" if math.isnan(last) else f"the loss before it was {last:.6g}"
+    advice = (
+        "Look for a NaN in the data or the weights"
+        if epoch == step == 1
+        else "Lower the learning rate, scale the inputs, or clip the gradients (clip_norm=1.0)"
+    )
+    return (
+        f"training diverged: the loss is {value} at step {step} of epoch {epoch}; {before}. "
+        f"The weights are those from before this step. {advice}"
+    )

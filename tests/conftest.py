@@ -1,0 +1,7 @@
+"""What all tests stand on: nothing that a test measures or keeps leaves traces in the user's own folders."""
+
+import os
+import tempfile
+
+# Before any test module is imported: the plan's cache, for this process and those that it starts.
+os.environ.setdefault("SPARSEWIRE_CACHE", tempfile.mkdtemp(prefix="sparsewire-tests-"))
