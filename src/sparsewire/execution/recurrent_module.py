@@ -60,14 +60,14 @@ class SparseRecurrent(SparseModule):
             if not isinstance(size, int) or isinstance(size, bool) or size < 1:
                 raise RequestError(f"{name}: found {size!r}, expected a whole number of at least 1")
         self._set_up((input_size, hidden_size, num_layers), bias, batch_first, bidirectional, kind)
-        for name, shape in self._every_weight(masks):
+        for name, shape in self._every_parameter(masks):
+            if name in self._bias_names:
+                self.register_parameter(name, nn.Parameter(torch.empty(shape, device=device, dtype=dtype)))
+                continue
             mask = torch.ones(shape, dtype=torch.bool) if masks is None or name not in masks else masks[name]
             if isinstance(mask, Tensor) and tuple(mask.shape) != shape:
                 raise RequestError(f"mask of {name!r}: found shape {tuple(mask.shape)}, expected {shape}")
             self.register_sparse(name, mask, device=device, dtype=dtype)
-        for name in self._bias_names:
-            rows = GATES[kind] * hidden_size
-            self.register_parameter(name, nn.Parameter(torch.empty(rows, device=device, dtype=dtype)))
         self.reset_parameters(generator)
 
     @classmethod
@@ -89,12 +89,13 @@ class SparseRecurrent(SparseModule):
         sizes = module.input_size, module.hidden_size, module.num_layers
         kind = _KINDS[module.mode]
         layer._set_up(sizes, module.bias, module.batch_first, module.bidirectional, kind)
-        for name, _ in layer._every_weight(masks):
-            weight = module.get_parameter(name)
-            mask = torch.ones_like(weight, dtype=torch.bool) if masks is None or name not in masks else masks[name]
-            layer.register_sparse(name, mask, weight)
-        for name in layer._bias_names:
-            layer.register_copy(name, module.get_parameter(name))
+        for name, _ in layer._every_parameter(masks):
+            given = module.get_parameter(name)
+            if name in layer._bias_names:
+                layer.register_copy(name, given)
+                continue
+            mask = torch.ones_like(given, dtype=torch.bool) if masks is None or name not in masks else masks[name]
+            layer.register_sparse(name, mask, given)
         return layer.train(module.training)
 
     def to_dense(self) -> nn.RNNBase:
@@ -221,14 +222,17 @@ class SparseRecurrent(SparseModule):
             for end in ("", "_reverse") if self.bidirectional else ("",):
                 yield f"l{layer}{end}", self.hidden_size * (1 + self.bidirectional) if layer else self.input_size
 
-    def _every_weight(self, masks: Mapping[str, Tensor] | None) -> list[tuple[str, tuple[int, int]]]:
-        """Name and shape of the dense weights; refuses masks of others."""
-        rows, found = GATES[self.kind] * self.hidden_size, []
+    def _every_parameter(self, masks: Mapping[str, Tensor] | None) -> list[tuple[str, tuple[int, ...]]]:
+        """Name and dense shape of all parameters in torch's order; refuses masks of others."""
+        rows = GATES[self.kind] * self.hidden_size
+        found: list[tuple[str, tuple[int, ...]]] = []
         for end, inputs in self._cells():
             found += [(f"weight_ih_{end}", (rows, inputs)), (f"weight_hh_{end}", (rows, self.hidden_size))]
+            found += [(f"bias_{way}_{end}", (rows,)) for way in ("ih", "hh") if self.bias]
+        weights = [name for name, shape in found if len(shape) == 2]
         for name in masks or ():
-            if name not in dict(found):
-                raise UnknownNameError("weight of this layer", name, dict(found))
+            if name not in weights:
+                raise UnknownNameError("weight of this layer", name, weights)
         return found
 
     def extra_repr(self) -> str:

@@ -57,7 +57,9 @@ def compute_forward(
     x = with_rows(x)
     y = x.new_empty(len(x), layers.junctions[-1].outputs)
     hidden = x.new_empty(layers.kept(len(x)) if keep else 0, dtype=wide(x.dtype))
-    hidden[len(x) * sum(j.outputs for j in layers.junctions) :] = 0  # what no vector reaches is to be the same each time
+    hidden[len(x) * sum(j.outputs for j in layers.junctions) :] = (
+        0  # what no vector reaches is to be the same each time
+    )
     described = _describe(layers, values, biases, None, None)
     native.function("chain_forward", "i" * 9)(
         native.DTYPES[x.dtype],

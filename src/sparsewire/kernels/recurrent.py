@@ -79,7 +79,12 @@ def recurrent(
 
 
 def _is_native(x: Tensor) -> bool:
-    return x.device.type == "cpu" and x.dtype in native.DTYPES and native.is_at_hand()
+    return x.device.type == "cpu" and x.dtype in native.DTYPES and _library_is_at_hand()
+
+
+@torch.compiler.assume_constant_result  # type: ignore[untyped-decorator]
+def _library_is_at_hand() -> bool:
+    return native.is_at_hand()
 
 
 def _is_ordinary(x: Tensor) -> bool:

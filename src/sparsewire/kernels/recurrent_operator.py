@@ -138,7 +138,8 @@ def _differentiate(ctx: Any, output: Tensor, hn: Tensor, cn: Tensor, _: Tensor) 
     )
     grads = [grad if need else None for grad, need in zip(found, ctx.needs, strict=True)]
     per_value, per_bias = grads[3 : 3 + count], grads[3 + count :]
-    return *grads[:3], None, per_value, per_bias, *(None,) * 7
+    indices = [None] * count
+    return *grads[:3], None, per_value, per_bias, indices, indices, *(None,) * 5
 
 
 def refuse_twice(*_: Any) -> NoReturn:

@@ -25,20 +25,41 @@ SW_INLINE Q<T> fetch4(const T *x, const int16_t *columns) {
   return Q<T>{x[columns[0]], x[columns[1]], x[columns[2]], x[columns[3]]};
 }
 
+// All bits set in the first `count` of four lanes. What is beyond a run belongs to the next one: its products are cut off
+// rather than multiplied by zero, which would let a NaN through.
+template <class T>
+struct Bits;
+template <>
+struct Bits<float> {
+  typedef int32_t one;
+  typedef int32_t type __attribute__((vector_size(16)));
+};
+template <>
+struct Bits<double> {
+  typedef int64_t one;
+  typedef int64_t type __attribute__((vector_size(32)));
+};
+template <class T>
+SW_INLINE Q<T> first_of(Q<T> products, int64_t count) {
+  typedef typename Bits<T>::type B;
+  const B lane = {0, 1, 2, 3};
+  return (Q<T>)((B)products & (lane < typename Bits<T>::one(count)));
+}
+
 // The sum of a row's products, in parts that need not wait for each other.
 template <class T>
 struct RowSum {
   Q<T> even, odd;
-  T rest;
   T total() const {
     const Q<T> all = even + odd;
-    return ((all[0] + all[2]) + (all[1] + all[3])) + rest;
+    return (all[0] + all[2]) + (all[1] + all[3]);
   }
 };
 
-// The columns of pattern P: every x is fetched once for all rows in P.
+// The columns of pattern P: every x is fetched once for all rows in P. `more`: what lies behind the run may be read.
 template <class T, int P>
-SW_INLINE void vector_pattern(const int16_t *columns, const T *values, int64_t n, const T *x, RowSum<T> (&sums)[4]) {
+SW_INLINE void vector_pattern(const int16_t *columns, const T *values, int64_t n, const T *x, bool more,
+                              RowSum<T> (&sums)[4]) {
   constexpr int first = 0, second = first + (P & 1), third = second + (P >> 1 & 1), fourth = third + (P >> 2 & 1);
   constexpr int place[4] = {first, second, third, fourth};
   int64_t k = 0;
@@ -58,20 +79,28 @@ SW_INLINE void vector_pattern(const int16_t *columns, const T *values, int64_t n
       if (P >> r & 1) sums[r].even += load4(values + place[r] * n + k) * a;
     k += 4;
   }
+  if (k == n) return;
+  if (more) {
+    const Q<T> a = fetch4(x, columns + k);
+#pragma GCC unroll 4
+    for (int r = 0; r < 4; r++)
+      if (P >> r & 1) sums[r].odd += first_of<T>(load4(values + place[r] * n + k) * a, n - k);
+    return;
+  }
   for (; k < n; k++) {
     const T a = x[columns[k]];
 #pragma GCC unroll 4
     for (int r = 0; r < 4; r++)
-      if (P >> r & 1) sums[r].rest += values[place[r] * n + k] * a;
+      if (P >> r & 1) sums[r].even[0] += values[place[r] * n + k] * a;
   }
 }
 template <class T, int P = 1>
-SW_INLINE void vector_patterns(const int16_t *columns, const int32_t *starts, const T *values, const T *x,
+SW_INLINE void vector_patterns(const int16_t *columns, const int32_t *starts, const T *values, const T *x, bool more,
                                RowSum<T> (&sums)[4]) {
   if constexpr (P < 16) {
     const int64_t n = starts[P] - starts[P - 1];
-    vector_pattern<T, P>(columns + starts[P - 1], values, n, x, sums);
-    vector_patterns<T, P + 1>(columns, starts, values + n * __builtin_popcount(P), x, sums);
+    vector_pattern<T, P>(columns + starts[P - 1], values, n, x, more, sums);
+    vector_patterns<T, P + 1>(columns, starts, values + n * __builtin_popcount(P), x, more, sums);
   }
 }
 
@@ -79,6 +108,7 @@ SW_INLINE void vector_patterns(const int16_t *columns, const int32_t *starts, co
 template <class T>
 inline void forward_vector(const Layer &layer, const T *values, const T *bias, const T *x, T *y, int64_t from,
                            int64_t to) {
+  const int64_t shared = layer.group == 1 ? 0 : layer.starts[layer.blocks() * layer.groups() * kStarts - 2];  // columns
   for (int64_t number = 0; number < layer.blocks(); number++) {
     const T *inputs = x + number * layer.block;
     const bool last = number + 1 == layer.blocks();
@@ -87,14 +117,18 @@ inline void forward_vector(const Layer &layer, const T *values, const T *bias, c
       y[row] = last && layer.activation ? activate<T>(all<T>(z), layer.activation)[0] : z;
     };
     for (int64_t g = from; g < to; g++) {
+      const bool more = !last || g + 1 < layer.groups();  // a run of three and more follows, or nothing is over
       RowSum<T> sums[4] = {};
       if (layer.group == 1) {
         const int32_t *starts = layer.starts + number * (layer.outputs + 1) + g;
-        vector_pattern<T, 1>(layer.columns + starts[0], values + starts[0], starts[1] - starts[0], inputs, sums);
+        const bool more = starts[1] + 3 <= layer.count;
+        vector_pattern<T, 1>(layer.columns + starts[0], values + starts[0], starts[1] - starts[0], inputs, more, sums);
         add(g, sums[0].total());
       } else {
         const int32_t *starts = layer.starts + (number * layer.groups() + g) * kStarts;
-        vector_patterns<T>(layer.columns, starts, values + starts[16], inputs, sums);
+        // The next group's start of values is this one's end; behind the last there is nothing.
+        const bool more = !(last && g + 1 == layer.groups()) && starts[kStarts + 16] + 3 <= layer.count && starts[15] + 3 <= shared;
+        vector_patterns<T>(layer.columns, starts, values + starts[16], inputs, more, sums);
         for (int r = 0; r < 4 && g * kGroup + r < layer.outputs; r++) add(g * kGroup + r, sums[r].total());
       }
     }
