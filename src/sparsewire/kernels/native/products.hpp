@@ -34,6 +34,12 @@ SW_INLINE V<T> slope(V<T> grad, V<T> a, int64_t activation) {
   }
 }
 
+// So many sums of each kind, that an addition need not wait for the one before it, as far as there are registers.
+constexpr int several(int sums) {
+  const int most = kManyRegisters ? 16 : 8;
+  return sums >= most ? 1 : most / sums < 4 ? most / sums : 4;
+}
+
 // What is the same for all rows of a block: W is the tile's width, X the activations of this block's inputs.
 template <class T>
 struct Pass {
@@ -50,7 +56,7 @@ struct Pass {
 template <class T, int NW>
 inline void forward_rows(const Pass<T> &pass, int64_t from, int64_t to) {
   constexpr int64_t L = lanes<T>, W = NW * L;
-  constexpr int U = NW >= 3 ? 1 : NW == 2 ? 2 : 4;  // several sums a row, so that one addition need not wait for another
+  constexpr int U = several(NW);
   const Layer &layer = *pass.layer;
   const int32_t *starts = layer.starts + pass.number * (layer.outputs + 1);
   const bool first = pass.first(), last = pass.last();
@@ -94,13 +100,13 @@ inline void forward_rows(const Pass<T> &pass, int64_t from, int64_t to) {
 }
 
 // The columns of one pattern P: a load of x serves all rows in P.
-template <class T, int W, int NV, int P>
-SW_INLINE void forward_pattern(const int16_t *columns, const T *&values, int64_t n, const T *X, V<T> (&a)[4][NV]) {
+template <class T, int W, int NV, int U, int P>
+SW_INLINE void forward_pattern(const int16_t *columns, const T *&values, int64_t n, const T *X, V<T> (&a)[U][4][NV]) {
   constexpr int64_t L = lanes<T>;
   constexpr int first = 0, second = first + (P & 1), third = second + (P >> 1 & 1), fourth = third + (P >> 2 & 1);
   constexpr int place[4] = {first, second, third, fourth};
   const T *v = values;
-  for (int64_t k = 0; k < n; k++) {
+  const auto step = [&](int64_t k, int u) __attribute__((always_inline)) {
     const T *p = X + int64_t(columns[k]) * W;
     V<T> x[NV];
 #pragma GCC unroll 4
@@ -110,23 +116,29 @@ SW_INLINE void forward_pattern(const int16_t *columns, const T *&values, int64_t
       if (P >> r & 1) {
         const V<T> w = all<T>(v[place[r] * n + k]);
 #pragma GCC unroll 4
-        for (int j = 0; j < NV; j++) a[r][j] += w * x[j];
+        for (int j = 0; j < NV; j++) a[u][r][j] += w * x[j];
       }
-  }
+  };
+  int64_t k = 0;
+  for (; k + U <= n; k += U)
+#pragma GCC unroll 4
+    for (int u = 0; u < U; u++) step(k + u, u);
+  for (; k < n; k++) step(k, 0);
   values = v + n * __builtin_popcount(P);
 }
-template <class T, int W, int NV, int P = 1>
+template <class T, int W, int NV, int U, int P = 1>
 SW_INLINE void forward_patterns(const int16_t *columns, const int32_t *starts, const T *values, const T *X,
-                                V<T> (&a)[4][NV]) {
+                                V<T> (&a)[U][4][NV]) {
   if constexpr (P < 16) {
-    forward_pattern<T, W, NV, P>(columns + starts[P - 1], values, starts[P] - starts[P - 1], X, a);
-    forward_patterns<T, W, NV, P + 1>(columns, starts, values, X, a);
+    forward_pattern<T, W, NV, U, P>(columns + starts[P - 1], values, starts[P] - starts[P - 1], X, a);
+    forward_patterns<T, W, NV, U, P + 1>(columns, starts, values, X, a);
   }
 }
 
 template <class T, int NW, int NV, int OFFSET>
 inline void forward_groups_part(const Pass<T> &pass, int64_t from, int64_t to) {
   constexpr int64_t L = lanes<T>, W = NW * L;
+  constexpr int U = several(4 * NV);
   const Layer &layer = *pass.layer;
   const bool first = pass.first(), last = pass.last();
   for (int64_t g = from; g < to; g++) {
@@ -134,20 +146,26 @@ inline void forward_groups_part(const Pass<T> &pass, int64_t from, int64_t to) {
     if (starts[0] == starts[15] && !first && !last) continue;
     const int64_t rows = layer.outputs - g * kGroup;
     T *y = pass.Y + g * kGroup * W + OFFSET * L;
-    V<T> a[4][NV];
+    V<T> a[U][4][NV] = {};
 #pragma GCC unroll 4
     for (int r = 0; r < 4; r++) {
       const V<T> b = all<T>(pass.bias && r < rows ? pass.bias[g * kGroup + r] : T(0));
 #pragma GCC unroll 4
-      for (int j = 0; j < NV; j++) a[r][j] = first || r >= rows ? b : load(y + r * W + j * L);
+      for (int j = 0; j < NV; j++) a[0][r][j] = first || r >= rows ? b : load(y + r * W + j * L);
     }
-    forward_patterns<T, W, NV>(layer.columns, starts, pass.values + starts[16], pass.X + OFFSET * L, a);
+    forward_patterns<T, W, NV, U>(layer.columns, starts, pass.values + starts[16], pass.X + OFFSET * L, a);
+#pragma GCC unroll 4
+    for (int u = 1; u < U; u++)
+#pragma GCC unroll 4
+      for (int r = 0; r < 4; r++)
+#pragma GCC unroll 4
+        for (int j = 0; j < NV; j++) a[0][r][j] += a[u][r][j];
 #pragma GCC unroll 4
     for (int r = 0; r < 4; r++)
       if (r < rows)
 #pragma GCC unroll 4
         for (int j = 0; j < NV; j++)
-          store(y + r * W + j * L, last && layer.activation ? activate<T>(a[r][j], layer.activation) : a[r][j]);
+          store(y + r * W + j * L, last && layer.activation ? activate<T>(a[0][r][j], layer.activation) : a[0][r][j]);
   }
 }
 

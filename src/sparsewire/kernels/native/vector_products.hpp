@@ -21,8 +21,14 @@ SW_INLINE Q<T> load4(const T *p) {
   return *reinterpret_cast<const typename Quad<T>::loose *>(p);
 }
 template <class T>
+SW_INLINE void store4(T *p, Q<T> v) {
+  *reinterpret_cast<typename Quad<T>::loose *>(p) = v;
+}
+template <class T>
 SW_INLINE Q<T> fetch4(const T *x, const int16_t *columns) {
-  return Q<T>{x[columns[0]], x[columns[1]], x[columns[2]], x[columns[3]]};
+  uint64_t c;  // one load for the four; columns are never negative
+  memcpy(&c, columns, 8);
+  return Q<T>{x[c & 0xffff], x[c >> 16 & 0xffff], x[c >> 32 & 0xffff], x[c >> 48]};
 }
 
 // All bits set in the first `count` of four lanes. What is beyond a run belongs to the next one: its products are cut off
@@ -117,7 +123,6 @@ inline void forward_vector(const Layer &layer, const T *values, const T *bias, c
       y[row] = last && layer.activation ? activate<T>(all<T>(z), layer.activation)[0] : z;
     };
     for (int64_t g = from; g < to; g++) {
-      const bool more = !last || g + 1 < layer.groups();  // a run of three and more follows, or nothing is over
       RowSum<T> sums[4] = {};
       if (layer.group == 1) {
         const int32_t *starts = layer.starts + number * (layer.outputs + 1) + g;
@@ -127,7 +132,8 @@ inline void forward_vector(const Layer &layer, const T *values, const T *bias, c
       } else {
         const int32_t *starts = layer.starts + (number * layer.groups() + g) * kStarts;
         // The next group's start of values is this one's end; behind the last there is nothing.
-        const bool more = !(last && g + 1 == layer.groups()) && starts[kStarts + 16] + 3 <= layer.count && starts[15] + 3 <= shared;
+        const bool more =
+            !(last && g + 1 == layer.groups()) && starts[kStarts + 16] + 3 <= layer.count && starts[15] + 3 <= shared;
         vector_patterns<T>(layer.columns, starts, values + starts[16], inputs, more, sums);
         for (int r = 0; r < 4 && g * kGroup + r < layer.outputs; r++) add(g * kGroup + r, sums[r].total());
       }

@@ -1,165 +1,12 @@
-// A chain of sparse layers, forward and backward, from and to batch-major tensors. A single layer is a chain of one.
-// Between the layers activations stay in tiles.
+// A chain of sparse layers backward: the gradients of its inputs, weights and biases, in one call.
+#include "chain.hpp"
 #include "gradients.hpp"
-#include "threads.hpp"
-#include "vector_products.hpp"
+#include "vector_gradients.hpp"
 
 namespace sw {
 inline namespace SW_WIDE {
 
 constexpr int64_t kRound = 8;  // tiles that a team works on between two barriers
-
-// Values and biases in the type that is computed with: where they are, or converted into scratch memory.
-template <class S, class T>
-struct Numbers {
-  const T *values, *bias;
-};
-template <class S, class T>
-void widen(int64_t n, const Layer *layers, Numbers<S, T> *numbers) {
-  if constexpr (sizeof(S) == sizeof(T)) {
-    for (int64_t l = 0; l < n; l++)
-      numbers[l] = {static_cast<const T *>(layers[l].values), static_cast<const T *>(layers[l].bias)};
-  } else {
-    int64_t total = 0;
-    for (int64_t l = 0; l < n; l++) total += layers[l].count + layers[l].outputs;
-    T *to = scratch(kValues).of<T>(total);
-    for (int64_t l = 0; l < n; l++) {
-      const S *values = static_cast<const S *>(layers[l].values), *bias = static_cast<const S *>(layers[l].bias);
-      for (int64_t k = 0; k < layers[l].count; k++) to[k] = number(values[k]);
-      numbers[l] = {to, bias ? to + layers[l].count : nullptr};
-      to += layers[l].count;
-      for (int64_t r = 0; bias && r < layers[l].outputs; r++) to[r] = number(bias[r]);
-      to += layers[l].outputs;
-    }
-  }
-}
-
-// Threads for so much work: none is woken for less than about 50 microseconds.
-inline int64_t team(int64_t n, const Layer *layers, int64_t vectors, int64_t passes, int64_t threads) {
-  double nanoseconds = 0;
-  for (int64_t l = 0; l < n; l++)
-    nanoseconds += double(vectors) * passes * (0.4 * layers[l].count + 1.5 * (layers[l].inputs + layers[l].outputs));
-  const int64_t worth = int64_t(nanoseconds / 25000);
-  return worth < 2 ? 1 : worth < threads ? worth : threads;
-}
-
-inline int64_t features(int64_t n, const Layer *layers) {  // numbers a sample has in `hidden`
-  int64_t total = 0;
-  for (int64_t l = 0; l < n; l++) total += layers[l].outputs;
-  return total;
-}
-
-// The part of [0, total) that one of `parts` does, in whole steps.
-inline int64_t cut(int64_t total, int64_t step, int64_t parts, int64_t part) {
-  const int64_t edge = share((total + step - 1) / step, parts, part) * step;
-  return edge < total ? edge : total;
-}
-
-template <class S, class T>
-struct Forward {
-  int64_t n;
-  const Layer *layers;
-  const Numbers<S, T> *numbers;
-  const S *x;
-  int64_t stride;
-  Tiling<T> tiling;
-  S *y;
-
-  // Every step is for one of `parts` that share a tile; `at` is the tile's activations, layer after layer.
-  void take(int64_t tile, T *input, int64_t parts, int64_t part) const {
-    const int64_t W = tiling.width(tile), F = layers[0].inputs, L = lanes<T>;
-    const int64_t from = cut(F, L, parts, part), to = cut(F, L, parts, part + 1);
-    pack<T>(x, stride, InOrder{tiling.before(tile)}, tiling.rows(tile), from, to, input + from * W, W);
-  }
-  void layer(int64_t l, int64_t tile, const T *input, T *output, int64_t parts, int64_t part) const {
-    const int64_t groups = layers[l].groups();
-    forward<T>(tiling.vectors(tile), layers[l], numbers[l].values, numbers[l].bias, input, output,
-               share(groups, parts, part), share(groups, parts, part + 1));
-  }
-  void give(int64_t tile, const T *output, int64_t parts, int64_t part) const {
-    const int64_t W = tiling.width(tile), F = layers[n - 1].outputs, L = lanes<T>;
-    const int64_t from = cut(F, L, parts, part), to = cut(F, L, parts, part + 1);
-    unpack<T>(output + from * W, W, tiling.rows(tile), from, to, y + tiling.before(tile) * F, F);
-  }
-};
-
-// One sample, no activations kept.
-template <class S, class T>
-void forward_one(const Forward<S, T> &job, int64_t threads) {
-  int64_t most = job.layers[0].inputs;
-  for (int64_t l = 0; l < job.n; l++) most = most < job.layers[l].outputs ? job.layers[l].outputs : most;
-  T *from = scratch(kInput).of<T>(most), *to = scratch(kOutput).of<T>(most);
-  const T *input = from;
-  if constexpr (sizeof(S) == sizeof(T))
-    input = job.x;
-  else
-    for (int64_t f = 0; f < job.layers[0].inputs; f++) from[f] = number(job.x[f]);
-  for (int64_t l = 0; l < job.n; l++) {
-    const Layer &layer = job.layers[l];
-    T *output = to;
-    if constexpr (sizeof(S) == sizeof(T)) output = l + 1 == job.n ? job.y : to;
-    together(threads, [&](int64_t me, int64_t all) {
-      forward_vector<T>(layer, job.numbers[l].values, job.numbers[l].bias, input, output,
-                        share(layer.groups(), all, me), share(layer.groups(), all, me + 1));
-    });
-    input = output;
-    to = from;
-    from = output;
-  }
-  if constexpr (sizeof(S) != sizeof(T))
-    for (int64_t f = 0; f < job.layers[job.n - 1].outputs; f++) assign(job.y[f], input[f]);
-}
-
-template <class S>
-void chain_forward(int64_t n, const Layer *layers, const S *x, int64_t stride, int64_t batch, S *y, void *kept,
-                   int64_t threads) {
-  typedef typename Wide<S>::type T;
-  Numbers<S, T> *numbers = static_cast<Numbers<S, T> *>(__builtin_alloca(n * sizeof(Numbers<S, T>)));
-  widen<S, T>(n, layers, numbers);
-  const Tiling<T> tiling(batch);
-  const Forward<S, T> job = {n, layers, numbers, x, stride, tiling, y};
-  const int64_t crew = team(n, layers, tiling.columns() / lanes<T>, 1, threads), all_features = features(n, layers);
-  if (batch == 1 && !kept) return forward_one(job, crew);
-  T *const hidden = static_cast<T *>(kept);
-
-  if (crew < 2 || tiling.count * 2 > crew) {  // every thread takes tiles of its own through all layers
-    together(crew, [&](int64_t me, int64_t all) {
-      T *input = scratch(kInput).of<T>(layers[0].inputs * Tiling<T>::wide);
-      T *own = hidden ? nullptr : scratch(kOutput).of<T>(all_features * Tiling<T>::wide);
-      for (int64_t tile = share(tiling.count, all, me); tile < share(tiling.count, all, me + 1); tile++) {
-        const T *from = input;
-        T *to = hidden ? hidden + tiling.before(tile) * all_features : own;
-        job.take(tile, input, 1, 0);
-        for (int64_t l = 0; l < n; l++) {
-          job.layer(l, tile, from, to, 1, 0);
-          from = to;
-          to += layers[l].outputs * tiling.width(tile);
-        }
-        job.give(tile, from, 1, 0);
-      }
-    });
-    return;
-  }
-  // Few tiles: several threads share each, layer by layer.
-  const int64_t parts = crew / tiling.count, columns = tiling.columns();
-  T *inputs = scratch(kInput).of<T>(layers[0].inputs * columns);
-  T *outputs = hidden ? hidden : scratch(kOutput).of<T>(all_features * columns);
-  const auto each = [&](const auto &step) {
-    together(crew, [&](int64_t me, int64_t all) {
-      for (int64_t unit = me; unit < tiling.count * parts; unit += all) step(unit / parts, unit % parts);
-    });
-  };
-  const auto at = [&](int64_t tile, int64_t l) {
-    return outputs + tiling.before(tile) * all_features + features(l, layers) * tiling.width(tile);
-  };
-  const auto input = [&](int64_t tile) { return inputs + tiling.before(tile) * layers[0].inputs; };
-  each([&](int64_t tile, int64_t part) { job.take(tile, input(tile), parts, part); });
-  for (int64_t l = 0; l < n; l++)
-    each([&](int64_t tile, int64_t part) {
-      job.layer(l, tile, l ? at(tile, l - 1) : input(tile), at(tile, l), parts, part);
-    });
-  each([&](int64_t tile, int64_t part) { job.give(tile, at(tile, n - 1), parts, part); });
-}
 
 // How the threads divide the backward sweep of a layer: by blocks of inputs, which own their weights and dX; where
 // there are fewer blocks than threads also by tiles, each part with sums of its own that are added up at the end.
@@ -331,6 +178,46 @@ void finish(const Layer &layer, const Sums<T> &sums, int64_t crew) {
     for (int64_t r = 0; r < layer.outputs; r++) assign(bias[r], sums.bias[r]);
 }
 
+// One sample: vectors in place of tiles, of which it would fill one lane.
+template <class S, class T>
+void backward_one(const Backward<S, T> &job, int64_t widest) {
+  constexpr int64_t W = lanes<T>;  // of the tiles in which the activations were kept
+  const auto vector = [&](Use use) { return scratch(use).of<T>(widest); };
+  T *dz = vector(kDelta), *dx = vector(kOutput), *const a = vector(kInput);
+  const auto take = [&](int64_t l) {  // the activations of layer l side by side
+    for (int64_t r = 0; r < job.layers[l].outputs; r++) a[r] = job.activations(l, 0)[r * W];
+  };
+  const auto bend = [&](T *d, int64_t l) {
+    const Layer &layer = job.layers[l];
+    for (int64_t r = 0; layer.activation && r < layer.outputs; r++)
+      d[r] = slope<T>(all<T>(d[r]), all<T>(job.activations(l, 0)[r * W]), layer.activation)[0];
+  };
+  for (int64_t r = 0; r < job.layers[job.n - 1].outputs; r++) dz[r] = number(job.grad[r]);
+  bend(dz, job.n - 1);
+  for (int64_t l = job.n - 1; l >= job.lowest; l--) {
+    const Layer &layer = job.layers[l];
+    const bool below = l > job.lowest || (l == 0 && job.dx);
+    if (layer.bias_grad)
+      memcpy(job.sums[l].bias, dz, layer.outputs * sizeof(T));
+    if (l)
+      take(l - 1);
+    else
+      for (int64_t f = 0; f < layer.inputs; f++) a[f] = number(job.x[f]);
+    if (below) memset(dx, 0, layer.inputs * sizeof(T));
+    together(job.crew, [&](int64_t me, int64_t all) {
+      for (int64_t b = share(layer.blocks(), all, me); b < share(layer.blocks(), all, me + 1); b++)
+        backward_vector<T>({&layer, b, job.numbers[l].values, a + b * layer.block, dz, below ? dx + b * layer.block : nullptr,
+                            job.wants(l) ? job.sums[l].first : nullptr});
+    });
+    if (below && l) bend(dx, l - 1);
+    T *const swap = dz;
+    dz = dx;
+    dx = swap;
+  }
+  if (job.dx)
+    for (int64_t f = 0; f < job.layers[0].inputs; f++) assign(job.dx[f], dz[f]);
+}
+
 template <class S>
 void chain_backward(int64_t n, const Layer *layers, const S *x, int64_t stride, int64_t batch, const void *hidden,
                     const S *grad, int64_t grad_stride, S *dx, int64_t threads) {
@@ -343,12 +230,14 @@ void chain_backward(int64_t n, const Layer *layers, const S *x, int64_t stride, 
   int64_t lowest = 0, widest = 0;
   while (!dx && lowest + 1 < n && !layers[lowest].values_grad && !layers[lowest].bias_grad) lowest++;
   for (int64_t l = 0; l < n; l++) widest = widest < layers[l].outputs ? layers[l].outputs : widest;
+  const int64_t longest = widest < layers[0].inputs ? layers[0].inputs : widest;
   Sums<T> *sums = static_cast<Sums<T> *>(__builtin_alloca(n * sizeof(Sums<T>)));
   place<S, T>(n, layers, crew, round, sums);
-  T *buffers = scratch(kDelta).of<T>(2 * widest * round * Tiling<T>::wide);
+  T *buffers = scratch(kDelta).of<T>(batch == 1 ? longest : 2 * widest * round * Tiling<T>::wide);
   const Backward<S, T> job = {n,      lowest, layers, numbers,     x,  stride, tiling, static_cast<const T *>(hidden),
                               grad,   grad_stride,    dx,          crew, round,  sums};
-  for (int64_t first = 0; first < tiling.count; first += round) {
+  if (batch == 1) backward_one(job, longest);
+  for (int64_t first = 0; batch > 1 && first < tiling.count; first += round) {
     T *dY = buffers, *dX = buffers + widest * round * Tiling<T>::wide;
     job.take(first, dY);
     for (int64_t l = n - 1; l >= lowest; l--) {
@@ -366,22 +255,19 @@ void chain_backward(int64_t n, const Layer *layers, const S *x, int64_t stride, 
 
 using namespace sw;
 
-// type: 0 float, 1 double, 2 bfloat16. layers: Layer of junctions.hpp. hidden: float or double, the activations of all
-// layers, tile after tile; null where they are not wanted.
-SW_EXPORT(chain_forward)
-(int64_t type, int64_t n, const Layer *layers, const void *x, int64_t stride, int64_t batch, void *y, void *hidden,
- int64_t threads) {
-  if (type == 0)
-    chain_forward(n, layers, (const float *)x, stride, batch, (float *)y, hidden, threads);
-  else if (type == 1)
-    chain_forward(n, layers, (const double *)x, stride, batch, (double *)y, hidden, threads);
-  else
-    chain_forward(n, layers, (const bfloat16 *)x, stride, batch, (bfloat16 *)y, hidden, threads);
-}
+#if SW_HAS_HALF
+extern "C" void sw_chain_backward_v32(int64_t, int64_t, const Layer *, const void *, int64_t, int64_t, const void *,
+                                      const void *, int64_t, void *, int64_t);
+#endif
 
+// What chain_forward.cpp says; hidden: what it kept.
 SW_EXPORT(chain_backward)
 (int64_t type, int64_t n, const Layer *layers, const void *x, int64_t stride, int64_t batch, const void *hidden,
  const void *grad, int64_t grad_stride, void *dx, int64_t threads) {
+#if SW_HAS_HALF
+  if (fits_half(type, batch))
+    return sw_chain_backward_v32(type, n, layers, x, stride, batch, hidden, grad, grad_stride, dx, threads);
+#endif
   if (type == 0)
     chain_backward(n, layers, (const float *)x, stride, batch, hidden, (const float *)grad, grad_stride, (float *)dx,
                    threads);
@@ -391,15 +277,6 @@ SW_EXPORT(chain_backward)
   else
     chain_backward(n, layers, (const bfloat16 *)x, stride, batch, hidden, (const bfloat16 *)grad, grad_stride,
                    (bfloat16 *)dx, threads);
-}
-
-// A single layer, without an array of descriptions: for the shortest way from Python.
-SW_EXPORT(linear_forward)
-(int64_t type, int64_t outputs, int64_t inputs, int64_t block, int64_t group, int64_t count, const int16_t *columns,
- const int32_t *starts, void *values, void *bias, const void *x, int64_t stride, int64_t batch, void *y,
- int64_t threads) {
-  const Layer layer = {outputs, inputs, block, group, count, columns, starts, values, bias, kIdentity, nullptr, nullptr};
-  SW_PASTE(sw_chain_forward_, SW_WIDE)(type, 1, &layer, x, stride, batch, y, nullptr, threads);
 }
 
 SW_EXPORT(linear_backward)
