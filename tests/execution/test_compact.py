@@ -152,6 +152,12 @@ def test_what_cannot_be_saved_is_refused_and_nothing_is_written(tmp_path):
         save_compact(nn.Linear(2, 2), tmp_path / "file" / "a")
 
 
+def test_what_is_no_model_is_refused(tmp_path):
+    save_compact(nn.Linear(2, 2), tmp_path / "a")
+    with pytest.raises(RequestError, match="model: found dict, expected a torch module or None"):
+        load_compact(tmp_path / "a", {})
+
+
 @pytest.mark.parametrize("sparse", [False, True])
 @pytest.mark.parametrize(
     "other", [nn.Linear(4, 2), nn.Linear(3, 2, bias=False), nn.Sequential(nn.Linear(3, 2)), nn.Linear(3, 2).double()]

@@ -236,6 +236,8 @@ def test_masks_that_do_not_fit_are_refused() -> None:
         sparsify(nn.Linear(2, 2), {"wait": torch.ones(2, 2, dtype=torch.bool)}, "sparse")
     with pytest.raises(RequestError, match=r"expected a torch.bool tensor"):
         sparsify(nn.Linear(2, 2), {"weight": torch.ones(2, 2)}, "sparse")
+    with pytest.raises(RequestError, match="mask of 'weight': found it on the meta device"):
+        sparsify(nn.Linear(2, 2), {"weight": torch.ones(2, 2, dtype=torch.bool, device="meta")}, "sparse")
 
 
 class Own(nn.Linear):

@@ -74,6 +74,11 @@ def test_wrong_arguments_are_refused() -> None:
         SparseConv2d(3, 2, mask, stride=2, padding="same")
     with pytest.raises(RequestError, match="padding: found 'some'"):
         SparseConv2d(3, 2, mask, padding="some")
+    for wrong in ({"stride": 0}, {"stride": (1, 2, 3)}, {"stride": 1.5}, {"padding": -1}, {"dilation": 0}):
+        with pytest.raises(RequestError, match=f"{next(iter(wrong))}: found .*, expected a whole number of at least"):
+            SparseConv2d(3, 2, mask, **wrong)
+    with pytest.raises(RequestError, match=r"mask: found shape \(2, 3, 0, 4\)"):
+        SparseConv2d(3, 2, mask[:, :, :0])
     with pytest.raises(RequestError, match=r"found Linear, expected torch.nn.Conv2d"):
         SparseConv2d.from_dense(nn.Linear(1, 1), torch.ones(1, 1, dtype=torch.bool))
     layer = SparseConv2d(3, 2, mask)

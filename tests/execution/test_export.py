@@ -104,6 +104,16 @@ def test_a_file_that_computes_something_else_is_not_written(tmp_path, monkeypatc
 
 
 @needs_onnx
+def test_half_precision_may_differ_more(tmp_path):
+    generator = torch.Generator().manual_seed(0)
+    layer = nn.Linear(300, 10, dtype=torch.float16)
+    with torch.no_grad():
+        layer.weight.uniform_(-1, 1, generator=generator)
+    difference = export_onnx(layer, torch.randn(4, 300, generator=generator).half(), tmp_path / "net.onnx")
+    assert difference is None or difference <= export.HALF_TOLERANCE
+
+
+@needs_onnx
 def test_what_torch_cannot_export_is_a_request_error(tmp_path):
     class Branching(nn.Module):
         def forward(self, x: Tensor) -> Tensor:

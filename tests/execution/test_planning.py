@@ -59,9 +59,25 @@ def test_the_slowest_comparison_decides(ratios: list[float], choice: str, why: s
 
 
 @pytest.mark.parametrize(
+    ("ratios", "choice", "why"),
+    [
+        ({1: 1.0, 32: 1.1}, "sparse", "at least 1.10× faster from batch 32 on"),
+        ({7: 1.0, 8: 1.1}, "sparse", "at least 1.10× faster from batch 8 on"),
+        ({1: 0.999, 32: 5.0}, "dense", "dense is faster: 0.9× at batch 1"),
+        ({1: 0.9, 32: 0.8}, "dense", "dense is faster: 0.8× at batch 32"),
+        ({1: 5.0, 32: 1.09}, "dense", "too little to gain: 1.09× at batch 32"),
+        ({1: 1.05, 2: 1.2}, "dense", "too little to gain: 1.05× at batch 1"),
+    ],
+)
+def test_training_steps_of_few_samples_must_only_not_lose(ratios: dict[int, float], choice: str, why: str) -> None:
+    timings = [Timing(batch, 1.0, 1.0, ratio) for batch, ratio in ratios.items()]
+    assert verdict(timings, training=True) == (choice, why)
+
+
+@pytest.mark.parametrize(
     ("batch", "training", "asked"),
     [
-        (None, True, (32, 256)),
+        (None, True, (1, 32, 256)),
         (None, False, (1, 32, 256)),
         (7, True, (7,)),
         ([8, 4, 8], False, (8, 4)),

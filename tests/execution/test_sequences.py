@@ -2,10 +2,12 @@
 
 import copy
 import math
+import pickle
 
 import pytest
 import torch
 from torch import Tensor, nn
+from torch._subclasses.fake_tensor import FakeTensorMode
 
 from sparsewire.execution.linear import SparseLinear
 from sparsewire.execution.sequences import SparseSequential
@@ -107,6 +109,9 @@ def test_dense_layers_in_a_run_leave_no_trace_in_copies_and_states() -> None:
         model[2].weight.zero_()
     assert torch.equal(other(x), expected)
     assert torch.equal(other.float()(x.float()).double().round(decimals=4), expected.round(decimals=4))
+    expected = model(x)
+    model.compile(backend="eager")
+    assert torch.equal(pickle.loads(pickle.dumps(model))(x), expected)
 
 
 def test_a_slice_is_a_sequence_of_the_same_kind() -> None:
@@ -153,3 +158,12 @@ def test_compiles_and_exports() -> None:
     ):
         torch.testing.assert_close(other(x), expected, rtol=0, atol=1e-10)
     torch.testing.assert_close(model(x), expected, rtol=0, atol=0)
+
+
+def test_a_sequence_without_memory_or_under_a_dispatch_mode() -> None:
+    model = SparseSequential(sparse(6, 8), nn.ReLU(), dense(8, 3))
+    x, fresh = torch.ones(4, 6, dtype=torch.float64), copy.deepcopy(model)
+    with FakeTensorMode(allow_non_fake_inputs=True) as mode:
+        assert fresh(mode.from_tensor(x)).shape == (4, 3)
+    assert torch.equal(fresh(x), model(x))
+    assert fresh.to("meta")(x.to("meta")).shape == (4, 3)

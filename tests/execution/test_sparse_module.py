@@ -2,6 +2,7 @@
 
 import copy
 import io
+import pickle
 import subprocess
 import sys
 from collections.abc import Callable
@@ -12,6 +13,7 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
+from torch._subclasses.fake_tensor import FakeTensorMode
 
 from sparsewire.errors import RequestError, UnknownNameError
 from sparsewire.execution.convolution import SparseConv2d
@@ -212,6 +214,69 @@ def test_restructuring_keeps_common_values_and_the_parameter(case: Case) -> None
         assert torch.equal(layer.weight, torch.where(origin >= 0, torch.cat([old, old.new_zeros(1)])[origin], 0))
         layer(x).sum().backward()
         assert parameter.grad.shape == (layer.junctions["weight"].count,)
+
+
+def test_a_loss_that_is_kept_does_not_hinder_a_new_structure(case: Case) -> None:
+    _, sparse, x = pair(case)
+    other = pair(case, density=0.8, seed=1)[1]
+    kept = [sparse(x).sum()]
+    sparse.load_state_dict(other.state_dict())
+    kept.append(sparse(x).sum())
+    kept[-1].backward()
+    assert sparse.weight.grad.shape == other.weight.shape
+    sparse.restructure_("weight", drawn(sparse.shape_of("weight"), seed=2))
+    sparse(x).sum().backward()
+    assert sparse.weight.grad.shape == sparse.weight.shape
+
+
+def test_torch_func_leaves_no_tensors_behind(case: Case) -> None:
+    _, sparse, x = pair(case)
+    expected = sparse(x)
+    fresh = copy.deepcopy(sparse)  # which has not made its junction yet
+    torch.func.grad(lambda y: (y * fresh.junction("weight").columns.sum()).sum())(x)
+    with FakeTensorMode(allow_non_fake_inputs=True):
+        fresh.junction("weight")
+    assert torch.equal(fresh(x), expected)
+
+
+def test_without_memory_the_structure_is_not_known(case: Case) -> None:
+    _, sparse, x = pair(case)
+    mask = sparse.mask_of("weight")
+    sparse.to("meta")
+    assert sparse(x.to("meta")).is_meta
+    for asked in (sparse.to_dense, lambda: sparse.mask_of("weight"), lambda: sparse.restructure_("weight", mask)):
+        with pytest.raises(RequestError, match="meta device"):
+            asked()
+    with pytest.raises(RequestError, match="without content"):
+        case.sparse.from_dense(case.dense(), mask.to("meta"))
+
+
+class Doubled(nn.Module):
+    def forward(self, values: Tensor) -> Tensor:
+        return 2 * values
+
+
+def test_values_that_are_computed_from_others_have_no_dense_form(case: Case) -> None:
+    _, sparse, x = pair(case)
+    expected, double = sparse(x), copy.deepcopy(sparse)
+    with torch.no_grad():
+        double.weight.mul_(2)
+    nn.utils.parametrize.register_parametrization(sparse, "weight", Doubled())
+    assert torch.equal(sparse(x), double(x))
+    assert not torch.equal(sparse(x), expected)
+    sparse.double()
+    for asked in (sparse.to_dense, lambda: sparse.restructure_("weight", sparse.mask_of("weight"))):
+        with pytest.raises(RequestError, match="found it computed from another tensor"):
+            asked()
+    nn.utils.parametrize.remove_parametrizations(sparse, "weight")
+    assert_same_function(sparse.to_dense(), double, x)
+
+
+def test_a_compiled_layer_can_be_pickled(case: Case) -> None:
+    _, sparse, x = pair(case)
+    expected = sparse(x)
+    sparse.compile(backend="eager")
+    assert torch.equal(pickle.loads(pickle.dumps(sparse))(x), expected)
 
 
 def test_dense_gradients(case: Case) -> None:

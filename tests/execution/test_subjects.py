@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from sparsewire.execution import convert
+from sparsewire.execution import subjects
 from sparsewire.execution.subjects import STEP, Subject, class_of_density, masked_layers
 from sparsewire.structure.masks import Masks
 
@@ -19,7 +19,7 @@ def tied() -> nn.Module:
 def _every_form(monkeypatch: pytest.MonkeyPatch) -> None:
     """What a plan asks does not depend on how the sparse forms are made."""
     forms = dict.fromkeys((nn.Linear, nn.Conv2d, nn.RNN, nn.GRU, nn.LSTM))
-    monkeypatch.setattr(convert, "SPARSE_FORMS", forms)
+    monkeypatch.setattr(subjects, "SPARSE_FORMS", forms)
 
 
 class Own(nn.Linear):

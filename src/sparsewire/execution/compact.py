@@ -75,6 +75,7 @@ def load_compact(path: str | os.PathLike[str], model: nn.Module | None = None) -
             over to the masks in the file (an optimizer that was made before has to be made anew).
 
     Raises:
+        RequestError: the model is none.
         CheckpointError: there is no such file, it is not such a file, or was changed, or does not fit the model; then
             the model was not changed.
 
@@ -87,6 +88,8 @@ def load_compact(path: str | os.PathLike[str], model: nn.Module | None = None) -
         >>> torch.equal(model.weight, other.weight)
         True
     """
+    if not (model is None or isinstance(model, nn.Module)):
+        raise RequestError(f"model: found {type(model).__name__}, expected a torch module or None")
     file = read_compact(path)
     if model is None:
         _check_size(file)

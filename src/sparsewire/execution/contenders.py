@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from sparsewire.errors import RequestError
 from sparsewire.execution.measuring import Timing, Work, compare, fairest_clock
+from sparsewire.execution.sparse_forms import SPARSE_FORMS
 from sparsewire.execution.subjects import Subject
 
 SECONDS = 0.25  # for each batch size
@@ -179,6 +180,4 @@ _DENSE = {"Linear": _linear, "Conv2d": _conv2d, "RNN": _recurrent, "GRU": _recur
 
 
 def _sparse_form(dense: nn.Module, masks: dict[str, Tensor]) -> nn.Module:
-    from sparsewire.execution.convert import SPARSE_FORMS  # which asks for plans
-
     return SPARSE_FORMS[type(dense)](dense, masks)

@@ -1,7 +1,7 @@
 """From a dense model with masks to one whose layers hold live weights only, and back."""
 
 import copy
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any, Literal
 
 import torch
@@ -9,24 +9,15 @@ from torch import Tensor, nn
 
 from sparsewire.errors import RequestError
 from sparsewire.execution import planning
-from sparsewire.execution.convolution import SparseConv2d
 from sparsewire.execution.fast_paths import allow_fast_paths_, avoid_fast_paths_
 from sparsewire.execution.kept_masks import forget_masks_, remember_mask_, remembered_masks
 from sparsewire.execution.linear import SparseLinear
 from sparsewire.execution.plans import Plan
-from sparsewire.execution.recurrent import SparseGRU, SparseLSTM, SparseRNN
 from sparsewire.execution.sequences import SparseSequential
+from sparsewire.execution.sparse_forms import SPARSE_FORMS
 from sparsewire.execution.sparse_module import SparseModule, sparse_modules
 from sparsewire.structure.masks import Masks
 
-# Makes the sparse form of a module with masks by own parameter name; a RequestError where there is none.
-SPARSE_FORMS: Mapping[type[nn.Module], Callable[[Any, Mapping[str, Tensor]], SparseModule]] = {
-    nn.Linear: lambda module, masks: SparseLinear.from_dense(module, masks["weight"]),
-    nn.Conv2d: lambda module, masks: SparseConv2d.from_dense(module, masks["weight"]),
-    nn.RNN: SparseRNN.from_dense,
-    nn.GRU: SparseGRU.from_dense,
-    nn.LSTM: SparseLSTM.from_dense,
-}
 _UNMASKED = "_sparsewire_unmasked"  # on a sparse module: its weights that no mask was about, so are whole
 _HOOKS = (
     "_forward_hooks", "_forward_pre_hooks", "_backward_hooks", "_backward_pre_hooks", "_state_dict_hooks",
@@ -70,6 +61,8 @@ def sparsify(
     """
     masks = masks if isinstance(masks, Masks) else Masks(masks)
     masks.weights_of(model)
+    if unknown := [name for name, mask in masks.items() if mask.is_meta]:
+        raise RequestError(f"mask of {unknown[0]!r}: found it on the meta device, expected one with content")
     if not (plan is None or isinstance(plan, Plan) or plan in ("sparse", "dense")):
         raise RequestError(f"plan: found {plan!r}, expected a Plan, None, 'sparse' or 'dense'")
     plan = planning.plan(model, masks) if plan is None else plan

@@ -37,7 +37,8 @@ class SparseConv2d(SparseModule):
         generator: of the values; None: torch's own, as in torch.nn.Conv2d.
 
     Raises:
-        RequestError: the mask is no bool tensor of that shape, or "same" is asked for with another stride than 1.
+        RequestError: the mask is no bool tensor of that shape, or stride, padding or dilation is none, or "same" is
+            asked for with another stride than 1.
 
     Example:
         >>> layer = SparseConv2d(1, 2, torch.ones(2, 1, 3, 3).tril().bool(), padding=1)
@@ -63,11 +64,11 @@ class SparseConv2d(SparseModule):
         generator: torch.Generator | None = None,
     ) -> None:
         super().__init__()
-        if isinstance(mask, Tensor) and (mask.ndim != 4 or tuple(mask.shape[:2]) != (out_channels, in_channels)):
-            raise RequestError(
-                f"mask: found shape {tuple(mask.shape)}, expected ({out_channels}, {in_channels}, height, width)"
-            )
-        self._set_shape(_pair(stride), padding if isinstance(padding, str) else _pair(padding), _pair(dilation))
+        shape = tuple(mask.shape) if isinstance(mask, Tensor) else None  # what is no tensor is refused below
+        if shape is not None and (shape[:2] != (out_channels, in_channels) or len(shape) != 4 or 0 in shape[2:]):
+            raise RequestError(f"mask: found shape {shape}, expected ({out_channels}, {in_channels}, height, width)")
+        margins = padding if isinstance(padding, str) else _pair("padding", padding, least=0)
+        self._set_shape(_pair("stride", stride, least=1), margins, _pair("dilation", dilation, least=1))
         self.register_sparse("weight", mask, device=device, dtype=dtype)
         made = nn.Parameter(torch.zeros(out_channels, device=device, dtype=dtype)) if bias else None
         self.register_parameter("bias", made)
@@ -196,5 +197,8 @@ class SparseConv2d(SparseModule):
         )
 
 
-def _pair(sides: int | Pair) -> Pair:
-    return (sides, sides) if isinstance(sides, int) else (int(sides[0]), int(sides[1]))
+def _pair(name: str, sides: int | Pair, least: int) -> Pair:
+    pair = (sides, sides) if isinstance(sides, int) else tuple(sides) if isinstance(sides, list | tuple) else ()
+    if len(pair) != 2 or not all(type(side) is int and side >= least for side in pair):
+        raise RequestError(f"{name}: found {sides!r}, expected a whole number of at least {least}, or two of them")
+    return pair[0], pair[1]

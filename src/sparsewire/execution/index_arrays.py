@@ -1,4 +1,4 @@
-"""The index arrays of a junction as a module's buffers, and the check that they can be trusted.
+"""The index arrays of a junction as a module's buffers, and the checks that they, and a mask, can be trusted.
 
 Kernels read and write memory at the places that these arrays name, and a state may come from anywhere. So every number
 is checked when one is loaded: the arrays must be exactly what `junction_of` would make of some mask.
@@ -71,12 +71,25 @@ def checked_junction(
         ) from None
 
 
+def check_mask(name: str, mask: Tensor, shape: tuple[int, ...] | None) -> None:
+    """Raises the RequestError about a mask that is no bool tensor with content, of this shape if there is one.
+
+    Example:
+        >>> check_mask("weight", torch.ones(2, 3, dtype=torch.bool), (2, 3))
+    """
+    right = isinstance(mask, Tensor) and mask.dtype == torch.bool and mask.ndim > 1 and not mask.is_meta
+    if not right or tuple(mask.shape) != (shape or tuple(mask.shape)):
+        found = described(mask)
+        wanted = f"shape {shape}" if shape else "two sides or more"
+        raise RequestError(f"mask of {name!r}: found {found}, expected a torch.bool tensor of {wanted}")
+
+
 def _checked(shape: tuple[int, ...], values: object, *arrays: object) -> Junction:
     if not isinstance(values, Tensor) or values.ndim != 1 or not values.is_floating_point():
-        raise ValueError(f"found {_described(values)} as values, expected a 1-D tensor of floats")
+        raise ValueError(f"found {described(values)} as values, expected a 1-D tensor of floats")
     for part, dtype, array in zip(PARTS, _DTYPES, arrays, strict=True):
         if not isinstance(array, Tensor) or array.dtype != dtype or array.is_meta:
-            raise ValueError(f"found {_described(array)} as {part}, expected {dtype}")
+            raise ValueError(f"found {described(array)} as {part}, expected {dtype}")
     columns, starts, layout = (
         array.detach().cpu().contiguous().clone() for array in arrays if isinstance(array, Tensor)
     )
@@ -152,7 +165,13 @@ def _check_columns(columns: Array, sizes: Array, inputs: int, block: int) -> Non
         raise ValueError("found columns out of order")
 
 
-def _described(found: object) -> str:
+def described(found: object) -> str:
+    """What was found where a tensor was expected, for a message.
+
+    Example:
+        >>> described(torch.ones(2)), described(None)
+        ('torch.float32 of shape (2,)', 'nothing')
+    """
     if not isinstance(found, Tensor):
         return "nothing" if found is None else type(found).__name__
     return f"{found.dtype} of shape {tuple(found.shape)}" + (" without content" if found.is_meta else "")

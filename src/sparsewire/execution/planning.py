@@ -15,7 +15,8 @@ from sparsewire.execution.subjects import MaskedLayer, Subject, masked_layers
 from sparsewire.structure.masks import Masks
 
 MARGIN = 1.1  # a layer has to be so many times faster: noise never chooses sparse where it loses
-INFERENCE_BATCHES, TRAINING_BATCHES = (1, 32, 256), (32, 256)
+FEW = 8  # a training step of fewer samples is mostly overhead: beside larger batches, sparse only must not lose there
+BATCHES = (1, 32, 256)
 # Seconds of a layer for each of some batch sizes, in training or not.
 Measure = Callable[[Subject, Sequence[int], bool], Sequence[Timing]]
 
@@ -26,7 +27,8 @@ def plan(
     """Which layers of a masked model run faster sparse on this machine; what `sparsify` obeys.
 
     Each kind of layer is measured side by side with the dense one, at each batch size, and runs sparse only if it is at
-    least 1.1 times as fast at every one of them. What was measured is kept in a file in the user's cache, or in the
+    least 1.1 times as fast at every one of them; in training, at batches below 8 beside larger ones, as fast. Who knows
+    the batch size says it, and gains more. What was measured is kept in a file in the user's cache, or in the
     folder that SPARSEWIRE_CACHE names, for this processor, number of threads, versions and build, and asked for again
     by kind, shape, class of density (steps of 5 %), dtype, batch and training; so the second plan comes at once.
 
@@ -36,8 +38,7 @@ def plan(
     Args:
         model: the dense model; it is not changed.
         masks: parameter name → bool tensor.
-        batch: the batch size, or several, that it will meet, each at least 1; None: 32 and 256 in training, 1, 32 and
-            256 otherwise.
+        batch: the batch size, or several, that it will meet, each at least 1; None: 1, 32 and 256.
         training: measure forward and backward; else the forward pass alone.
 
     Returns:
@@ -86,7 +87,7 @@ def plan_by(
     """
     masks = masks if isinstance(masks, Masks) else Masks(masks)
     masks.weights_of(model)
-    batches = _batches(batch, training)
+    batches = _batches(batch)
     rows = (_row(layer, measure, batches, training) for layer in masked_layers(model, masks))
     return Plan(tuple(rows), training, machine)
 
@@ -109,19 +110,25 @@ def with_cache(measure: Measure, facts: Facts) -> Measure:
     return ask
 
 
-def verdict(timings: Sequence[Timing]) -> tuple[Choice, str]:
-    """What the slowest of some comparisons says: the choice, and why.
+def verdict(timings: Sequence[Timing], training: bool = False) -> tuple[Choice, str]:
+    """What some comparisons say: the choice, and why.
 
     Example:
         >>> verdict([Timing(32, 3e-3, 1e-3, 3.0)]), verdict([Timing(1, 1e-3, 2e-3, 0.5), Timing(32, 3e-3, 1e-3, 3.0)])
         (('sparse', '3.0× faster'), ('dense', 'dense is faster: 0.5× at batch 1'))
         >>> verdict([Timing(32, 1.099e-3, 1e-3, 1.099)])
         ('dense', 'too little to gain: 1.09×')
+        >>> verdict([Timing(1, 1e-3, 1e-3, 1.0), Timing(32, 2e-3, 1e-3, 2.0)], training=True)
+        ('sparse', 'at least 2.0× faster from batch 32 on')
     """
-    least = min(timings, key=lambda one: one.ratio)
+    large = [one for one in timings if one.batch >= FEW] if training else []
+    small = [one for one in timings if large and one.batch < FEW]
+    judged = timings if any(one.ratio < 1 for one in small) else large or timings
+    least = min(judged, key=lambda one: one.ratio)
     where = f" at batch {least.batch}" if len(timings) > 1 else ""
     if least.ratio >= MARGIN:
-        return "sparse", f"{'at least ' if where else ''}{_shown(least.ratio)}× faster"
+        onwards = f" from batch {min(one.batch for one in large)} on" if small else ""
+        return "sparse", f"{'at least ' if where else ''}{_shown(least.ratio)}× faster{onwards}"
     if least.ratio >= 1:
         return "dense", f"too little to gain: {_shown(least.ratio)}×{where}"
     return "dense", f"dense is faster: {_shown(least.ratio)}×{where}"
@@ -143,13 +150,13 @@ def _row(layer: MaskedLayer, measure: Measure, batches: Sequence[int], training:
     if layer.subject is None:
         return PlanRow(layer.name, layer.weights, layer.shape, layer.density, "dense", layer.why_not)
     timings = tuple(measure(layer.subject, batches, training))
-    choice, why = verdict(timings)
+    choice, why = verdict(timings, training)
     return PlanRow(layer.name, layer.weights, layer.shape, layer.density, choice, why, timings)
 
 
-def _batches(batch: int | Sequence[int] | None, training: bool) -> tuple[int, ...]:
+def _batches(batch: int | Sequence[int] | None) -> tuple[int, ...]:
     if batch is None:
-        return TRAINING_BATCHES if training else INFERENCE_BATCHES
+        return BATCHES
     found = tuple(batch) if isinstance(batch, Sequence) else (batch,)
     if not found or not all(type(size) is int and size >= 1 for size in found):
         raise RequestError(f"batch: found {batch!r}, expected a whole number of at least 1, several of them, or None")

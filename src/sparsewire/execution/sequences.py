@@ -8,13 +8,14 @@ from torch import Tensor, nn
 from torch.nn.modules import module as torch_module
 
 from sparsewire.execution.linear import SparseLinear
+from sparsewire.execution.sparse_module import is_observed
 from sparsewire.kernels import products
 from sparsewire.kernels.junctions import GROUP, Junction, junction_of
 
 ACTIVATIONS: dict[type[nn.Module], str] = {nn.ReLU: "relu", nn.Tanh: "tanh", nn.Sigmoid: "sigmoid"}
 _LARGEST_BLOCK = 16384
-# Up to so many weights a dense layer costs less within a chain than on its own between two chains.
-SMALL = 32768
+# Up to so many weights a dense layer costs no more within a chain than on its own after it (measured at batches 32, 256).
+SMALL = 16384
 
 
 class Run(NamedTuple):
@@ -36,7 +37,7 @@ class SparseSequential(nn.Sequential):
 
     Such a run is as long as it can be: SparseLinear and small nn.Linear, each perhaps with nn.ReLU, nn.Tanh or
     nn.Sigmoid behind it. Everything else, and whatever has hooks or wants dense gradients, is called child by child, as
-    is everything while torch.compile or torch.export looks on. The result is the same up to rounding.
+    is everything while torch.compile, torch.export or a dispatch mode looks on. The result is the same up to rounding.
 
     Example:
         >>> first = SparseLinear(3, 4, torch.ones(4, 3, dtype=torch.bool))
@@ -47,7 +48,7 @@ class SparseSequential(nn.Sequential):
 
     def forward(self, x: Tensor) -> Tensor:
         """The last child's output."""
-        if torch.compiler.is_compiling() or not isinstance(x, Tensor) or _has_global_hooks():
+        if is_observed() or not isinstance(x, Tensor) or x.is_meta or _has_global_hooks():
             return super().forward(x)  # type: ignore[no-any-return, no-untyped-call]
         children, place = tuple(self._modules.values()), 0
         for run in self.runs():
@@ -91,7 +92,8 @@ class SparseSequential(nn.Sequential):
         return known[key]
 
     def __getstate__(self) -> dict[str, object]:
-        return {key: value for key, value in self.__dict__.items() if key not in ("_full_junctions", "_known_runs")}
+        state = super().__getstate__()  # type: ignore[no-untyped-call]
+        return {key: value for key, value in state.items() if key not in ("_full_junctions", "_known_runs")}
 
 
 def run_from(children: Sequence[nn.Module | None], place: int) -> Run:

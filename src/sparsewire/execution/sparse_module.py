@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from sparsewire.errors import RequestError, UnknownNameError
-from sparsewire.execution.index_arrays import PARTS, arrays_of, checked_junction
+from sparsewire.execution.index_arrays import PARTS, arrays_of, check_mask, checked_junction
 from sparsewire.kernels.junctions import Junction, junction_of
 
 
@@ -67,7 +67,7 @@ class SparseModule(nn.Module):
         block, group, count = self._layouts[name]
         outputs, inputs = shape[0], math.prod(shape[1:])
         made = Junction(outputs, inputs, block, group, columns.view(torch.int16), starts, count)
-        if not torch.compiler.is_compiling():  # a trace's tensors must not outlive it
+        if not is_observed():  # the tensors of a trace or a transform must not outlive it
             self._known[name] = (columns, made)
         return made
 
@@ -92,7 +92,7 @@ class SparseModule(nn.Module):
         Raises:
             RequestError: the mask is no bool tensor of the weight's shape.
         """
-        _check_mask(name, mask, None if weight is None else tuple(weight.shape))
+        check_mask(name, mask, None if weight is None else tuple(weight.shape))
         junction = junction_of(mask.detach().flatten(1))
         if weight is None:
             values = torch.zeros(junction.count, device=device, dtype=dtype)
@@ -123,12 +123,12 @@ class SparseModule(nn.Module):
 
     def mask_of(self, name: str) -> Tensor:
         """Bool, in the shape of the dense weight: True where a weight exists."""
-        return self.junction(name).mask().view(self.shape_of(name))
+        return self._placed(name).mask().view(self.shape_of(name))
 
     def dense_weight(self, name: str) -> Tensor:
         """The dense weight, detached: the live values, and zeros elsewhere."""
-        junction = self.junction(name)
-        return junction.weight_of(self.get_parameter(name).detach()).view(self.shape_of(name))
+        junction = self._placed(name)
+        return junction.weight_of(self._values(name).detach()).view(self.shape_of(name))
 
     def restructure_(self, name: str, mask: Tensor) -> Tensor:
         """Goes over to another mask in place: common weights keep their values, new ones begin at zero.
@@ -152,10 +152,10 @@ class SparseModule(nn.Module):
             >>> layer.restructure_("weight", torch.tensor([[True, True]]))
             tensor([-1,  0])
         """
-        _check_mask(name, mask, self.shape_of(name))
-        parameter = self.get_parameter(name)
+        check_mask(name, mask, self.shape_of(name))
+        old, parameter = self._placed(name), self._values(name)
         junction = junction_of(mask.detach().flatten(1)).to(parameter.device)
-        origin = _origin(self.junction(name).positions(), junction.positions())
+        origin = _origin(old.positions(), junction.positions())
         values = parameter.detach().new_zeros(junction.count)
         values[origin >= 0] = parameter.detach()[origin[origin >= 0]]
         self._go_over(name, junction, values)
@@ -189,9 +189,34 @@ class SparseModule(nn.Module):
         """The ordinary torch module with the same weights, and zeros where none exist."""
         raise NotImplementedError(f"{type(self).__name__} has no dense form")
 
+    def _values(self, name: str) -> nn.Parameter:
+        """The live values, if they are a parameter."""
+        parameter = self._parameters.get(name)
+        if parameter is None:
+            raise RequestError(
+                f"sparse weight {name!r}: found it computed from another tensor, expected a parameter; remove its "
+                "parametrization (or weight norm, or torch's pruning) first"
+            )
+        return parameter
+
+    def _placed(self, name: str) -> Junction:
+        """The junction, if its arrays have content."""
+        junction = self.junction(name)
+        if junction.columns.is_meta:
+            raise RequestError(
+                f"sparse weight {name!r}: found it on the meta device, which does not keep where its weights are; "
+                "move it to another device and load a state first"
+            )
+        return junction
+
     def _go_over(self, name: str, junction: Junction, values: Tensor) -> None:
-        parameter = self.get_parameter(name)
-        parameter.data, parameter.grad = values, None
+        parameter = self._values(name)
+        parameter.grad = None
+        # A graph that somebody holds, be it by a loss, keeps the node that adds to `.grad`. It knows the old size, and
+        # torch makes a new one only where the dtype or the device changes.
+        other = torch.float64 if values.dtype == torch.float32 else torch.float32
+        parameter.data = values.new_empty(0, dtype=other)
+        parameter.data = values
         self._layouts[name] = (junction.block, junction.group, junction.count)
         for part, array in arrays_of(junction).items():
             self._buffers[f"{name}_{part}"] = array.to(values.device)
@@ -205,7 +230,7 @@ class SparseModule(nn.Module):
             if any(tensor is not None for tensor in tensors):  # else torch says what is missing
                 found[name] = checked_junction(prefix + name, shape, *tensors)
         for name, junction in found.items():
-            old = self.get_parameter(name)
+            old = self._values(name)
             same = old.numel() == junction.count
             self._go_over(name, junction, old.data if same else old.detach().new_empty(junction.count))
         super()._load_from_state_dict(state_dict, prefix, *rest)
@@ -218,21 +243,36 @@ class SparseModule(nn.Module):
         before = self.junctions
         super()._apply(fn, recurse)  # type: ignore[no-untyped-call]
         for name, old in before.items():
-            values, starts = self.get_parameter(name), self.get_buffer(f"{name}_starts")
+            starts = self.get_buffer(f"{name}_starts")
             if old.starts.is_meta and not starts.is_meta:  # then no weight exists until a state is loaded
                 none = (
                     old.columns.new_empty(0, device=starts.device),
                     torch.zeros_like(old.starts, device=starts.device),
                 )
                 nothing = Junction(old.outputs, old.inputs, old.block, old.group, *none, 0)
-                self._go_over(name, nothing, values.detach().new_empty(0))
+                self._go_over(name, nothing, self._values(name).detach().new_empty(0))
             elif starts is not old.starts:
                 for part, array in arrays_of(old).items():
                     self._buffers[f"{name}_{part}"] = array.to(starts.device)
         return self
 
     def __getstate__(self) -> dict[str, Any]:
-        return {**self.__dict__, "_known": {}}  # a copy or a pickle makes its own
+        state: dict[str, Any] = super().__getstate__()  # type: ignore[no-untyped-call]
+        return {**state, "_known": {}}  # a copy or a pickle makes its own
+
+
+def is_observed() -> bool:
+    """Whether torch.compile, torch.export, torch.func or a dispatch mode looks on, with tensors of its own.
+
+    Example:
+        >>> is_observed(), torch.func.vmap(lambda x: x + is_observed())(torch.zeros(1))
+        (False, tensor([1.]))
+    """
+    return bool(
+        torch.compiler.is_compiling()
+        or torch._C._functorch.peek_interpreter_stack() is not None
+        or torch._C._len_torch_dispatch_stack()
+    )
 
 
 def sparse_modules(model: nn.Module) -> dict[str, SparseModule]:
@@ -246,14 +286,6 @@ def sparse_modules(model: nn.Module) -> dict[str, SparseModule]:
     if not isinstance(model, nn.Module):
         raise RequestError(f"model: found {type(model).__name__}, expected a torch module")
     return {name: module for name, module in model.named_modules() if isinstance(module, SparseModule)}
-
-
-def _check_mask(name: str, mask: Tensor, shape: tuple[int, ...] | None) -> None:
-    right = isinstance(mask, Tensor) and mask.dtype == torch.bool and mask.ndim > 1
-    if not right or tuple(mask.shape) != (shape or tuple(mask.shape)):
-        found = f"{mask.dtype} of shape {tuple(mask.shape)}" if isinstance(mask, Tensor) else type(mask).__name__
-        wanted = f"shape {shape}" if shape else "two sides or more"
-        raise RequestError(f"mask of {name!r}: found {found}, expected a torch.bool tensor of {wanted}")
 
 
 def _origin(old: Tensor, new: Tensor) -> Tensor:

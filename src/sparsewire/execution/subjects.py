@@ -7,6 +7,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
+from sparsewire.execution.sparse_forms import SPARSE_FORMS
+
 STEP = 1.05  # from one class of densities to the next
 
 
@@ -130,8 +132,6 @@ def _unmasked(module: nn.RNNBase, weights: list[nn.Parameter]) -> int:
 
 
 def _why_not(module: nn.Module, weights: list[nn.Parameter], density: float, owners: Mapping[int, int]) -> str:
-    from sparsewire.execution.convert import SPARSE_FORMS  # which asks for plans
-
     # A subclass may compute anything, so it is not the layer whose name it bears.
     if type(module) not in SPARSE_FORMS or getattr(module, "proj_size", False):
         return f"not a layer that can run sparse: {type(module).__name__}"
