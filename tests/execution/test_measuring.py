@@ -1,5 +1,6 @@
 """Taking turns: what is counted, checked with a clock that the contenders themselves move."""
 
+import math
 import os
 import time
 from collections.abc import Callable
@@ -55,10 +56,15 @@ def test_a_clock_that_does_not_move_is_no_division_by_zero() -> None:
     assert all(one > 0 for one in take_turns({"a": lambda: None}, 0.0, lambda: 0.0)["a"])
 
 
-def compared(monkeypatch: pytest.MonkeyPatch, *rounds: dict[str, list[float]], doubtful: tuple[float, float]) -> Timing:
+def compared(
+    monkeypatch: pytest.MonkeyPatch,
+    *rounds: dict[str, list[float]],
+    doubtful: tuple[float, float] = (0, 0),
+    plausible: float = math.inf,
+) -> Timing:
     left = list(rounds)
     monkeypatch.setattr(measuring, "take_turns", lambda contenders, seconds, clock: left.pop(0))
-    timing = compare(8, lambda: None, lambda: None, 0.1, doubtful)
+    timing = compare(8, lambda: None, lambda: None, 0.1, doubtful, plausible)
     assert not left
     return timing
 
@@ -80,6 +86,13 @@ def test_a_doubtful_ratio_is_measured_again_and_the_smaller_one_counts(monkeypat
     assert compared(monkeypatch, second, first, doubtful=(1.0, 1.3)).ratio == 1.05
     clear = {"dense": [1.3], "sparse": [1.0]}
     assert compared(monkeypatch, clear, doubtful=(1.0, 1.3)).ratio == 1.3
+
+
+def test_what_cannot_be_is_measured_again_until_it_can(monkeypatch: pytest.MonkeyPatch) -> None:
+    stalled, calm = {"dense": [99.0], "sparse": [1.0]}, {"dense": [2.0], "sparse": [1.0]}
+    assert compared(monkeypatch, stalled, stalled, calm, plausible=40).ratio == 2.0
+    assert compared(monkeypatch, *[stalled] * 4, plausible=40).ratio == 99.0
+    assert compared(monkeypatch, calm, plausible=2).ratio == 2.0
 
 
 def test_one_thread_is_timed_by_its_own_time() -> None:

@@ -123,6 +123,17 @@ def test_a_margin_is_kept() -> None:
     assert plan_by(Made(1.11), model(), masks()).runs_sparse("0.weight")
 
 
+def test_what_only_a_stalled_machine_measures_is_neither_believed_nor_kept(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(VARIABLE, str(tmp_path))
+    stalled, calm, here = Made(41.0), Made(39.0), {"processor": "abacus"}
+    row = plan_by(with_cache(stalled, here), model(), masks(), batch=8).rows[0]
+    assert (row.choice, row.why) == ("dense", "the machine was too busy to measure it; ask again")
+    assert plan_by(with_cache(calm, here), model(), masks(), batch=8).rows[0].choice == "sparse"
+    assert calm.asked
+
+
 def test_the_cache_is_asked_first(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(VARIABLE, str(tmp_path))
     first, here = Made(), {"processor": "abacus"}

@@ -28,7 +28,8 @@ def test_a_form_computes_what_the_masked_layer_does(kind: type[nn.Module]) -> No
     weights = {name: weight for name, weight in dense.named_parameters() if name.startswith("weight")}
     masks = {name: torch.rand(weight.shape, generator=source) < 0.5 for name, weight in weights.items()}
     sparse = SPARSE_FORMS[kind](dense, masks)
-    assert isinstance(sparse, SparseModule) and set(sparse.junctions) == set(masks)
+    assert isinstance(sparse, SparseModule)
+    assert set(sparse.junctions) == set(masks)
     with torch.no_grad():
         for name, mask in masks.items():
             weights[name].mul_(mask)

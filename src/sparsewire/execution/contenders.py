@@ -47,8 +47,18 @@ def measured(subject: Subject, batches: Sequence[int], training: bool, seconds: 
         for batch in batches:
             x = torch.randn(_input_shape(subject, batch), generator=generator).to(place, _dtype(subject))
             ours, theirs = (_finished(pass_of(layer, x, training), place) for layer in (sparse, dense))
-            found.append(compare(batch, theirs, ours, seconds, _DOUBTFUL, clock))
+            found.append(compare(batch, theirs, ours, seconds, _DOUBTFUL, largest_gain(subject.density), clock))
         return found
+
+
+def largest_gain(density: float) -> float:
+    """The largest ratio to believe: 4 / density, with a thousandth as the least density; more is a disturbance.
+
+    Example:
+        >>> largest_gain(0.1)
+        40.0
+    """
+    return 4 / max(density, 1e-3)
 
 
 def layers(subject: Subject, generator: torch.Generator, device: str = "cpu") -> tuple[nn.Module, nn.Module]:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from torch import Tensor, nn
 
 from sparsewire.errors import RequestError
-from sparsewire.execution.contenders import measured
+from sparsewire.execution.contenders import largest_gain, measured
 from sparsewire.execution.machine import Facts, machine
 from sparsewire.execution.measuring import Timing
 from sparsewire.execution.plan_cache import Timings, add_timings, cache_file, read_timings
@@ -104,7 +104,8 @@ def with_cache(measure: Measure, facts: Facts) -> Measure:
         if missing := [size for size, key in keys.items() if key not in known]:
             fresh = {keys[one.batch]: one for one in measure(subject, missing, training)}
             known |= fresh
-            add_timings(path, facts, fresh)
+            most = largest_gain(subject.density)
+            add_timings(path, facts, {key: one for key, one in fresh.items() if one.ratio <= most})
         return [known[keys[size]] for size in batches]
 
     return ask
@@ -150,6 +151,9 @@ def _row(layer: MaskedLayer, measure: Measure, batches: Sequence[int], training:
     if layer.subject is None:
         return PlanRow(layer.name, layer.weights, layer.shape, layer.density, "dense", layer.why_not)
     timings = tuple(measure(layer.subject, batches, training))
+    if any(one.ratio > largest_gain(layer.subject.density) for one in timings):
+        why = "the machine was too busy to measure it; ask again"
+        return PlanRow(layer.name, layer.weights, layer.shape, layer.density, "dense", why, timings)
     choice, why = verdict(timings, training)
     return PlanRow(layer.name, layer.weights, layer.shape, layer.density, choice, why, timings)
 

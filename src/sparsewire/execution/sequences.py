@@ -14,7 +14,7 @@ from sparsewire.kernels.junctions import GROUP, Junction, junction_of
 
 ACTIVATIONS: dict[type[nn.Module], str] = {nn.ReLU: "relu", nn.Tanh: "tanh", nn.Sigmoid: "sigmoid"}
 _LARGEST_BLOCK = 16384
-# Up to so many weights a dense layer costs no more within a chain than on its own after it (measured at batches 32, 256).
+# Up to so many weights a dense layer costs no more within a chain than on its own (measured at batches 32 and 256).
 SMALL = 16384
 
 

@@ -10,7 +10,7 @@ Inputs are cut into blocks whose activations stay in the first caches. Within a 
 The live values lie in the same order, so nothing has to be permuted between the optimizer and the kernels.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from functools import cached_property
 from typing import Any
 
@@ -78,10 +78,26 @@ class Junction:
         return sum(tensor.numel() * tensor.element_size() for tensor in (self.columns, self.starts))
 
     @cached_property
+    def numbers(self) -> tuple[int, ...]:
+        """Outputs, inputs, block, group and count, for the native library, which works on the CPU alone."""
+        if not self.columns.is_cpu:
+            raise RequestError(f"junction: found its arrays on {self.columns.device}, expected the CPU; junction.to(…)")
+        return self.outputs, self.inputs, self.block, self.group, self.count
+
+    @property
     def described(self) -> tuple[int, ...]:
         """What the native library wants to know: the numbers of a Junction and the addresses of its arrays."""
-        places = self.columns.data_ptr(), self.starts.data_ptr()
-        return (self.outputs, self.inputs, self.block, self.group, self.count, *places)
+        # Asked for at every call: share_memory_() and sending to another process move an array under its tensor.
+        return *self.numbers, self.columns.data_ptr(), self.starts.data_ptr()
+
+    @cached_property
+    def places(self) -> Tensor:
+        """`positions()`, kept as long as the junction: for plain torch, which needs them at every batch."""
+        return self.positions()
+
+    def __getstate__(self) -> dict[str, Any]:
+        """What a copy or a pickle takes along: the fields, and nothing that was derived from them."""
+        return {field.name: getattr(self, field.name) for field in fields(self)}
 
     def to(self, device: torch.device | str) -> "Junction":
         """The same connections with the index arrays on another device."""
@@ -156,7 +172,7 @@ def junction_of(mask: Tensor, block: int | None = None, group: int | None = None
     outputs, inputs = array.shape
     count = int(np.count_nonzero(array))
     usual = layout_for(outputs, inputs, count)
-    block, group = block or usual[0], group or usual[1]
+    block, group = usual[0] if block is None else block, usual[1] if group is None else group
     if not 0 < block <= _LARGEST_BLOCK or group not in (1, GROUP) or count > _MOST:
         raise RequestError(
             f"block, group: found {block} and {group} for {count:,} weights; expected a block from 1 to "
@@ -172,18 +188,16 @@ def junction_of(mask: Tensor, block: int | None = None, group: int | None = None
 def layout_for(outputs: int, inputs: int, count: int) -> tuple[int, int]:
     """The block and the group that suit a matrix with so many live weights.
 
-    Small blocks keep their activations in the first caches, but a row should find some thirty weights in one, else it
+    Small blocks keep their activations in the first caches, but a row should find some sixty weights in one, else it
     costs more to begin and to end its sum than to add to it; and from about 15 % on it pays to share the inputs between
-    four rows, whose runs of equal patterns are short and want larger blocks. Measured, see docs/speed.md.
+    four rows. Measured by benchmarks/junction_layouts.py.
 
     Example:
         >>> layout_for(300, 784, 300 * 784 // 2), layout_for(4096, 4096, 4096 * 40)
         ((784, 4), (2048, 1))
     """
     density = count / (outputs * inputs) if outputs * inputs else 1.0
-    wanted, group = (1024, GROUP) if density >= 0.15 else (768, 1)
-    while wanted < 2048 and wanted * density < 24:
-        wanted = min(2 * wanted, 2048)
+    wanted, group = 2048 if 1024 * density < 60 else 1024, GROUP if density >= 0.15 else 1
     blocks = max(1, round(inputs / wanted))
     return max(1, -(-inputs // blocks)), group
 
