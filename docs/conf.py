@@ -1,8 +1,16 @@
 """Sphinx: every page is Markdown (MyST), warnings are errors, `{doctest}` blocks are run by scripts/docs."""
 
+import atexit
+import os
 import re
+import shutil
+import tempfile
 
 import sparsewire
+
+# What the examples measure is not what the user's own plans should stand on, and is gone when this process ends.
+os.environ["SPARSEWIRE_CACHE"] = tempfile.mkdtemp(prefix="sparsewire-docs-")
+atexit.register(shutil.rmtree, os.environ["SPARSEWIRE_CACHE"], ignore_errors=True)
 
 project = "sparsewire"
 author = "The sparsewire authors"
@@ -29,6 +37,7 @@ import torch
 from torch import nn
 import sparsewire as sw
 warnings.filterwarnings("error")
+warnings.filterwarnings("ignore", "sparsewire runs on plain torch", RuntimeWarning)  # the docs build without a compiler
 torch.set_num_threads(1)
 """
 
@@ -38,10 +47,13 @@ def setup(app):
 
 
 def as_restructured_text(app, what, name, obj, options, lines):
-    """Docstrings are plain text with `code`: bars, stars and a name's last underscore mean themselves."""
+    """Docstrings are plain text with `code`: bars, stars and a name's last underscore mean themselves.
+
+    But for a star before a space, which begins an item of a list.
+    """
     for index, line in enumerate(lines):
         if ">>>" not in line and not line.strip().startswith("..."):
             parts = re.split(r"(``?[^`]+``?)", line)
-            parts[::2] = [re.sub(r"(\||(?<=\w)_(?!\w)|(?<!\*)\*(?!\*))", r"\\\1", part) for part in parts[::2]]
+            parts[::2] = [re.sub(r"(\||(?<=\w)_(?!\w)|(?<!\*)\*(?!\*| ))", r"\\\1", part) for part in parts[::2]]
             parts[2::2] = [f"\\ {part}" if part[:1].isalnum() else part for part in parts[2::2]]
             lines[index] = "".join(parts)
