@@ -6,6 +6,7 @@ from torch import nn
 
 from sparsewire.analysis.cost import cost_table
 from sparsewire.errors import RequestError, UnknownNameError
+from sparsewire.execution.convert import sparsify
 from sparsewire.structure.masks import Masks
 
 
@@ -76,6 +77,26 @@ def test_a_tied_weight_is_stored_once_and_used_twice():
     table = cost_table(model, {"0.weight": torch.eye(5).bool()})
     assert (table.weights, table.live, table.parameters) == (25, 5, 25)
     assert (table.multiply_adds, table.live_multiply_adds) == (50, 10)
+
+
+def test_a_sparse_form_costs_what_its_masked_form_costs():
+    convolution = nn.Sequential(nn.Conv2d(1, 6, 5, padding=2), nn.ReLU(), nn.Flatten(), nn.Linear(600, 4))
+    recurrent = nn.LSTM(8, 5, 2, batch_first=True)
+    for model, example in ((convolution, torch.zeros(3, 1, 10, 10)), (recurrent, torch.zeros(2, 30, 8))):
+        generator = torch.Generator().manual_seed(0)
+        every = Masks.from_model(model)
+        masks = Masks({name: torch.rand(mask.shape, generator=generator) < 0.3 for name, mask in every.items()})
+        sparse = sparsify(model, masks, "sparse")
+        for batch in (None, example):
+            expected, found = cost_table(model, masks, example=batch), cost_table(sparse, example=batch)
+            for column in ("weights", "live", "density", "multiply_adds", "live_multiply_adds", "bytes_csr"):
+                assert getattr(found, column) == getattr(expected, column)
+            assert found.parameters == expected.parameters - masks.total + masks.count
+            assert cost_table(sparse, masks, example=batch) == found
+        fewer = Masks({name: torch.zeros_like(mask) for name, mask in masks.items()})
+        assert cost_table(sparse, fewer).live == 0
+        with pytest.raises(RequestError, match="the weight's"):
+            cost_table(sparse, {name: mask.flatten() for name, mask in masks.items()})
 
 
 def test_a_layer_without_masks_and_one_that_is_not_used():

@@ -259,6 +259,11 @@ def with_forward(layer: nn.Linear) -> nn.Linear:
     return layer
 
 
+def with_parameter(layer: nn.Linear) -> nn.Linear:
+    layer.scale = nn.Parameter(torch.ones(1))
+    return layer
+
+
 ODD = {
     "a subclass": lambda: Own(4, 3),
     "a hook": lambda: with_hook(nn.Linear(4, 3), "register_forward_hook"),
@@ -266,6 +271,7 @@ ODD = {
     "a backward hook": lambda: with_hook(nn.Linear(4, 3), "register_full_backward_hook"),
     "a hook on states": lambda: with_hook(nn.Linear(4, 3), "register_load_state_dict_post_hook"),
     "a buffer": lambda: extended(nn.Linear(4, 3)),
+    "a parameter": lambda: with_parameter(nn.Linear(4, 3)),
     "a forward": lambda: with_forward(nn.Linear(4, 3)),
     "a padding by reflection": lambda: nn.Conv2d(4, 3, 3, padding=1, padding_mode="reflect"),
 }
@@ -279,6 +285,24 @@ def test_layers_with_additions_stay_dense(odd: Callable[[], nn.Module]) -> None:
     assert type(sparse["odd"]) is type(model["odd"])
     assert not sparse["odd"].weight.any()
     assert densify(sparse)[1] == Masks({"odd.weight": mask})
+
+
+@pytest.mark.parametrize("make", [lambda: nn.Linear(4, 4), lambda: nn.Conv2d(4, 4, 1), lambda: nn.LSTM(4, 1)])
+def test_plain_attributes_go_there_and_back_and_hooks_back(make: Callable[[], nn.Module]) -> None:
+    model = nn.Sequential(make(), nn.Identity())
+    model[0].note, model[0].friends = "kept", [model[1]]
+    masks = Masks({name: torch.zeros_like(mask) for name, mask in Masks.from_model(model).items()})
+    sparse = sparsify(model, masks, "sparse")
+    assert sparse[0].note == "kept"
+    assert sparse[0].friends[0] is sparse[1]
+    calls = []
+    sparse[0].register_forward_hook(lambda module, *_, **__: calls.append(module), with_kwargs=True)
+    dense = densify(copy.deepcopy(sparse))[0]
+    assert dense[0].note == "kept"
+    assert dense[0].friends[0] is dense[1]
+    assert vars(dense[0]).keys() == vars(model[0]).keys()
+    dense[0](torch.ones(4, 4, *(1, 1) * isinstance(dense[0], nn.Conv2d)))
+    assert calls == [dense[0]]
 
 
 def test_a_parametrized_layer_stays_dense() -> None:

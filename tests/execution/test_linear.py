@@ -82,7 +82,7 @@ def test_repr_shows_the_density() -> None:
     [
         (torch.ones(3, 2, dtype=torch.bool), r"mask: found shape \(3, 2\), expected \(2, 3\)"),
         (torch.ones(2, 3), "found torch.float32 of shape"),
-        (None, "found NoneType"),
+        (None, "found nothing, expected a torch.bool tensor"),
     ],
 )
 def test_wrong_masks_are_refused(mask: Tensor, message: str) -> None:

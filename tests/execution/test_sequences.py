@@ -111,7 +111,7 @@ def test_dense_layers_in_a_run_leave_no_trace_in_copies_and_states() -> None:
     assert torch.equal(other.float()(x.float()).double().round(decimals=4), expected.round(decimals=4))
     expected = model(x)
     model.compile(backend="eager")
-    assert torch.equal(pickle.loads(pickle.dumps(model))(x), expected)
+    assert torch.equal(pickle.loads(pickle.dumps(model))(x), expected)  # noqa: S301
 
 
 def test_a_slice_is_a_sequence_of_the_same_kind() -> None:

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from torch import Tensor, nn
 
 from sparsewire.errors import RequestError
+from sparsewire.execution.convert import densify, sparsify
 from sparsewire.execution.shrinking import ELEMENTWISE, FINAL, live_neurons, shrink, shrink_masks
 from sparsewire.structure.masks import Masks
 
@@ -304,6 +305,14 @@ def test_what_is_no_chain_is_refused_by_the_name_of_the_module(model: nn.Module,
     for ask in (shrink, shrink_masks, live_neurons):
         with pytest.raises(RequestError, match=says):
             ask(model)
+
+
+def test_a_sparse_model_is_refused_and_its_dense_form_with_its_masks_is_not() -> None:
+    masks = Masks({"0.weight": torch.eye(3, 2).bool(), "2.weight": torch.eye(1, 3).bool()})
+    sparse = sparsify(chain([2, 3, 1]), masks, "sparse")
+    with pytest.raises(RequestError, match=r"'0' is a sparse layer, expected dense ones; take shrink\(\*densify"):
+        shrink(sparse)
+    assert shrink(*densify(sparse))[0].out_features == 1
 
 
 def test_masks_of_another_model_are_refused() -> None:

@@ -229,6 +229,19 @@ def test_a_loss_that_is_kept_does_not_hinder_a_new_structure(case: Case) -> None
     assert sparse.weight.grad.shape == sparse.weight.shape
 
 
+def test_what_others_write_into_the_index_buffers_is_noticed(case: Case) -> None:
+    _, sparse, x = pair(case)
+    expected = sparse(x)
+    for made in (sparse, copy.deepcopy(sparse)):  # the copy has not made its junction yet
+        for part in ("columns", "starts"):
+            made.get_buffer(f"weight_{part}").copy_(made.get_buffer(f"weight_{part}").clone())
+        assert torch.equal(made(x), expected)
+        # An average in floats, such as 0.9 · 7 + 0.1 · 7 = 6.99…, loses one as a whole number.
+        made.weight_columns.copy_(made.weight_columns.float() - 0.1 * (made.weight_columns > 0))
+        with pytest.raises(RequestError, match="leave these buffers out of averages"):
+            made(x)
+
+
 def test_torch_func_leaves_no_tensors_behind(case: Case) -> None:
     _, sparse, x = pair(case)
     expected = sparse(x)
@@ -276,7 +289,7 @@ def test_a_compiled_layer_can_be_pickled(case: Case) -> None:
     _, sparse, x = pair(case)
     expected = sparse(x)
     sparse.compile(backend="eager")
-    assert torch.equal(pickle.loads(pickle.dumps(sparse))(x), expected)
+    assert torch.equal(pickle.loads(pickle.dumps(sparse))(x), expected)  # noqa: S301
 
 
 def test_dense_gradients(case: Case) -> None:
@@ -312,6 +325,8 @@ def test_compiles_and_exports(case: Case) -> None:
     dense, sparse, x = pair(case)
     assert_same_function(dense, torch.compile(sparse, backend="aot_eager", fullgraph=True), x)
     assert_same_function(dense, torch.export.export(sparse, (x,)).module(), x)
+    batch = ({0: torch.export.Dim("batch")},)
+    assert_same_function(dense, torch.export.export(sparse, (x,), dynamic_shapes=batch).module(), torch.cat([x, x]))
     compiled = torch.compile(copy.deepcopy(sparse), backend="aot_eager", fullgraph=True)
     compiled(x).square().sum().backward()
     dense(x).square().sum().backward()
@@ -335,6 +350,7 @@ BROKEN = {
     "starts cut": ("weight_starts", lambda t: t[..., :-1]),
     "starts of another dtype": ("weight_starts", lambda t: t.long()),
     "starts without content": ("weight_starts", lambda t: t.to("meta")),
+    "starts in another layout": ("weight_starts", lambda t: t.to_sparse()),
     "no starts": ("weight_starts", None),
     "another layer": ("weight_layout", lambda t: t + torch.tensor([1, 0, 0, 0])),
     "no block": ("weight_layout", lambda t: t * torch.tensor([1, 1, 0, 1])),
@@ -344,6 +360,7 @@ BROKEN = {
     "values cut": ("weight", lambda t: t[:-1]),
     "whole numbers": ("weight", lambda t: t.long()),
     "a dense weight": ("weight", lambda t: t.new_zeros(4, 4)),
+    "values in another layout": ("weight", lambda t: t.to_sparse()),
     "no values": ("weight", None),
 }
 

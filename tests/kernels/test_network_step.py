@@ -14,7 +14,8 @@ from torch.nn.functional import cross_entropy, linear
 from sparsewire.errors import RequestError, UnknownNameError
 from sparsewire.kernels import native
 from sparsewire.kernels.junctions import junction_of
-from sparsewire.kernels.network_step import NetworkStep, StepLayer, Steps, Trainee, run_steps
+from sparsewire.kernels.network_step import NetworkStep, Steps
+from sparsewire.kernels.whole_steps import StepLayer, Trainee, run_steps
 
 pytestmark = pytest.mark.skipif(not native.is_at_hand(), reason="the native library is not built")
 ACTS = {"relu": torch.relu, "tanh": torch.tanh, "sigmoid": torch.sigmoid, "identity": lambda z: z}
@@ -242,10 +243,6 @@ def test_a_network_is_trained_alike_whoever_runs_beside_it(threads):
     for place, pair in enumerate(others):
         assert run_steps([pair], 1)[0] == losses[place]
         assert all(map(torch.equal, numbers_of(alone[place]), numbers_of(together[place])))
-
-
-def test_no_networks_are_no_work():
-    assert run_steps([], 2) == []
 
 
 def test_what_does_not_fit_is_refused():

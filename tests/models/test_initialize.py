@@ -9,6 +9,7 @@ from scipy import sparse
 from torch import nn
 
 from sparsewire.errors import RequestError, UnknownNameError
+from sparsewire.execution.convert import densify, sparsify
 from sparsewire.models import initialize
 from sparsewire.models.initialize import lightning_, signed_constant_
 from sparsewire.models.zoo import mlp
@@ -81,6 +82,23 @@ def test_the_generator_decides_alone_and_every_weight_is_drawn(name):
         else:
             assert not torch.equal(value, other[key])
             assert (value != 7).all()
+
+
+@pytest.mark.parametrize("name", SCALED)
+def test_a_sparse_layer_starts_as_its_masked_form(name):
+    model = nn.Sequential(nn.Conv2d(2, 3, 3), nn.Flatten(), nn.Linear(12, 8), nn.Linear(8, 2))
+    masks = Masks(
+        {key: torch.rand(mask.shape, generator=generator()) < 0.4 for key, mask in Masks.from_model(model).items()}
+    )
+    start = getattr(initialize, name)
+    converted = start(sparsify(model, masks, "sparse"), generator=generator())
+    expected = masks.apply_(start(model, generator=generator())).state_dict()
+    for key, tensor in densify(converted)[0].state_dict().items():
+        assert torch.equal(tensor, expected[key])
+    types = {"2.weight": torch.ones(8, 12)}
+    assert (signed_constant_(converted, types)[2].weight == 0.1).all()
+    with pytest.raises(RequestError, match=r"expected \(8, 12\), the weight's"):
+        signed_constant_(converted, {"2.weight": torch.ones(12, 8)})
 
 
 def test_a_tied_weight_is_drawn_once():

@@ -6,6 +6,7 @@ import torch
 from torch import nn
 
 from sparsewire.errors import RequestError, UnknownNameError
+from sparsewire.execution.linear import SparseLinear
 from sparsewire.structure.chain import as_array, chain_blocks, chain_sizes, dense_chain
 
 
@@ -45,6 +46,11 @@ def tied():
     return model
 
 
+def mixed():
+    """As a plan may leave it: without the sparse layer, the other one would look like the whole chain."""
+    return nn.Sequential(SparseLinear(4, 3, torch.eye(3, 4).bool()), nn.Linear(3, 2))
+
+
 @pytest.mark.parametrize(
     ("model", "message"),
     [
@@ -59,6 +65,8 @@ def tied():
             nn.Sequential(nn.Linear(4, 4), nn.TransformerEncoderLayer(4, 2, 8), nn.Linear(4, 2)),
             "'1.self_attn' is an attention, so its dense layers are no chain",
         ),
+        (mixed(), r"'0.weight' is a sparse layer's, expected dense ones; take densify\(model\)"),
+        (mixed().state_dict(), "'0.weight' is a sparse layer's"),
         (tied(), "'0.weight' and '2.weight' are one tied weight"),
         ([torch.ones(2, 2)], "found list, expected an nn.Module or a state dict"),
     ],

@@ -89,6 +89,22 @@ def test_only_a_mapping_is_masks(masks):
         Masks(masks)
 
 
+def test_names_are_strings():
+    with pytest.raises(RequestError, match="masks: found the name 0, expected that of a parameter"):
+        Masks({0: torch.ones(2, dtype=torch.bool)})
+
+
+def test_lazy_weights_have_no_masks_until_they_have_a_shape():
+    model = nn.Sequential(nn.LazyLinear(4), nn.Linear(4, 2))
+    mask = torch.ones(4, 3, dtype=torch.bool)
+    for asked in (lambda: Masks.from_model(model), lambda: Masks({"0.weight": mask}).apply_(model)):
+        with pytest.raises(RequestError, match=r"'0\.weight': found a lazy one without shape; call the model"):
+            asked()
+    Masks({"1.weight": torch.zeros(2, 4, dtype=torch.bool)}).apply_(model)
+    model(torch.ones(1, 3))
+    assert list(Masks.from_model(model)) == ["0.weight", "1.weight"]
+
+
 @pytest.mark.parametrize("model", [None, {"0.weight": torch.ones(2, 2)}])
 @pytest.mark.parametrize("use", [Masks.from_model, Masks.from_weights, A.apply_, A.weights_of])
 def test_only_a_module_is_a_model(use, model):

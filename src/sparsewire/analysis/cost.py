@@ -1,5 +1,6 @@
 """What a model costs: parameters, live weights, multiply-adds and bytes, layer by layer."""
 
+import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
@@ -8,8 +9,10 @@ from torch import Tensor, nn
 
 from sparsewire.analysis.forward_pass import uses_of_modules
 from sparsewire.errors import RequestError, UnknownNameError
+from sparsewire.execution.convolution import SparseConv2d
 from sparsewire.structure.blocks import whole
 from sparsewire.structure.masks import maskable
+from sparsewire.structure.sparse_weights import sparse_weights
 
 
 class LayerCost(NamedTuple):
@@ -19,8 +22,8 @@ class LayerCost(NamedTuple):
         name: the module's name; empty for the model itself.
         kind: its class.
         parameters: all numbers it learns, biases included.
-        weights: those that a mask may be about.
-        live: those that the masks keep.
+        weights: those that a mask may be about; of a sparse layer those too that it does not store.
+        live: those that the masks keep; of a sparse layer, of those that it stores.
         multiply_adds: multiplications, each with an addition, for one sample with all weights; None if only an example
             could tell.
         live_multiply_adds: the same with the live weights only.
@@ -151,16 +154,7 @@ def cost_table(
         2      Linear                8        6     6    100 %          6     6     32             68
         total  batch of 10          23       18     9     50 %        180    90     92            120
     """
-    weights = maskable(model)
-    for name, mask in (masks or {}).items():
-        if name not in weights:
-            raise UnknownNameError("weight of the model", name, weights)
-        if mask.shape != weights[name].shape:
-            raise RequestError(
-                f"masks[{name!r}]: found shape {tuple(mask.shape)}, expected {tuple(weights[name].shape)}, the weight's"
-            )
-    live = {id(weight): weight.numel() for weight in weights.values()}
-    live |= {id(weights[name]): int((mask != 0).sum()) for name, mask in (masks or {}).items()}
+    weights = _weights_of(model, masks or {})
     uses = _uses_of_weights(model, example)
     seen: set[int] = set()  # a shared parameter is stored once, and stands where it is met first
     layers = []
@@ -168,26 +162,56 @@ def cost_table(
         stored = [parameter for parameter in module.parameters(recurse=False) if id(parameter) not in seen]
         seen.update(map(id, stored))
         if stored:
-            layers.append(_layer(name, module, stored, live, uses))
+            layers.append(_layer(name, module, stored, weights, uses))
     return CostTable(tuple(layers), whole("batch", batch, least=1))
 
 
+class _Weight(NamedTuple):
+    """A weight in its own shape, though a sparse layer stores less: its size, its rows, and how many are live."""
+
+    size: int
+    rows: int
+    live: int
+
+
+def _weights_of(model: nn.Module, masks: Mapping[str, Tensor]) -> dict[int, _Weight]:
+    """By the parameters' ids: what a mask may be about."""
+    weights, sparse = maskable(model), sparse_weights(model)
+    shapes = {name: sparse[name].shape if name in sparse else tuple(weight.shape) for name, weight in weights.items()}
+    live = {name: weight.numel() for name, weight in weights.items()}
+    for name, mask in masks.items():
+        if name not in weights:
+            raise UnknownNameError("weight of the model", name, weights)
+        if tuple(mask.shape) != shapes[name]:
+            raise RequestError(
+                f"masks[{name!r}]: found shape {tuple(mask.shape)}, expected {shapes[name]}, the weight's"
+            )
+        live[name] = int(((sparse[name].values_of(mask) if name in sparse else mask) != 0).sum())
+    return {
+        id(weight): _Weight(math.prod(shapes[name]), shapes[name][0], live[name]) for name, weight in weights.items()
+    }
+
+
 def _layer(
-    name: str, module: nn.Module, stored: list[nn.Parameter], live: Mapping[int, int], uses: Mapping[int, int | None]
+    name: str,
+    module: nn.Module,
+    stored: list[nn.Parameter],
+    weights: Mapping[int, _Weight],
+    uses: Mapping[int, int | None],
 ) -> LayerCost:
-    weights = [parameter for parameter in stored if id(parameter) in live]
+    own = [(weights[id(parameter)], uses[id(parameter)]) for parameter in stored if id(parameter) in weights]
     csr = 0
     for parameter in stored:
-        size, alive = parameter.element_size(), live.get(id(parameter))
-        csr += parameter.numel() * size if alive is None else alive * (size + 4) + 4 * (parameter.shape[0] + 1)
+        size, weight = parameter.element_size(), weights.get(id(parameter))
+        csr += parameter.numel() * size if weight is None else weight.live * (size + 4) + 4 * (weight.rows + 1)
     return LayerCost(
         name,
         type(module).__name__,
         sum(parameter.numel() for parameter in stored),
-        sum(weight.numel() for weight in weights),
-        sum(live[id(weight)] for weight in weights),
-        _sum(_times(weight.numel(), uses[id(weight)]) for weight in weights),
-        _sum(_times(live[id(weight)], uses[id(weight)]) for weight in weights),
+        sum(weight.size for weight, _ in own),
+        sum(weight.live for weight, _ in own),
+        _sum(_times(weight.size, used) for weight, used in own),
+        _sum(_times(weight.live, used) for weight, used in own),
         sum(parameter.numel() * parameter.element_size() for parameter in stored),
         csr,
     )
@@ -198,7 +222,7 @@ def _uses_of_weights(model: nn.Module, example: Any) -> dict[int, int | None]:
     called = None if example is None else uses_of_modules(model, example)
     uses: dict[int, int | None] = {}
     for name, module in model.named_modules():
-        once = None if isinstance(module, nn.modules.conv._ConvNd) else 1
+        once = None if isinstance(module, nn.modules.conv._ConvNd | SparseConv2d) else 1
         own = once if called is None else called.get(name, 0)
         for parameter in module.parameters(recurse=False):
             uses[id(parameter)] = _sum([uses.get(id(parameter), 0), own])

@@ -10,6 +10,8 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor, nn
 
+from sparsewire.execution.convolution import SparseConv2d
+from sparsewire.execution.recurrent_module import SparseRecurrent
 from sparsewire.structure.blocks import whole
 
 
@@ -88,11 +90,11 @@ def uses_of_modules(model: nn.Module, example: Any) -> dict[str, int]:
 
 
 def _positions(module: nn.Module, first: Any, outputs: Any) -> int:
-    if isinstance(module, nn.RNNBase | nn.MultiheadAttention):
+    if isinstance(module, nn.RNNBase | SparseRecurrent | nn.MultiheadAttention):
         if not isinstance(first, Tensor):  # a packed sequence: the mean over its samples, rounded up
             return -(-len(first.data) // int(first.batch_sizes[0]))
         return int(first.shape[1 if module.batch_first and first.dim() == 3 else 0])
-    if isinstance(module, nn.modules.conv._ConvNd):
+    if isinstance(module, nn.modules.conv._ConvNd | SparseConv2d):
         shown = first if isinstance(module, nn.modules.conv._ConvTransposeNd) else outputs
         return int(torch.Size(shown.shape[-len(module.kernel_size) :]).numel())
     return int(outputs.shape[1:-1].numel()) if isinstance(outputs, Tensor) else 1

@@ -1,7 +1,7 @@
 """From a dense model with masks to one whose layers hold live weights only, and back."""
 
 import copy
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, Literal
 
 import torch
@@ -19,10 +19,8 @@ from sparsewire.execution.sparse_module import SparseModule, sparse_modules
 from sparsewire.structure.masks import Masks
 
 _UNMASKED = "_sparsewire_unmasked"  # on a sparse module: its weights that no mask was about, so are whole
-_HOOKS = (
-    "_forward_hooks", "_forward_pre_hooks", "_backward_hooks", "_backward_pre_hooks", "_state_dict_hooks",
-    "_state_dict_pre_hooks", "_load_state_dict_pre_hooks", "_load_state_dict_post_hooks",
-)  # fmt: skip
+_OWN = "_sparsewire_own"  # on a sparse module: names of the plain attributes that were added to the dense one
+_HOOKS = tuple(name for name in vars(nn.Module()) if name.endswith("_hooks") or "_hooks_" in name)
 
 
 def sparsify(
@@ -34,7 +32,7 @@ def sparsify(
     name, whose Parameters have the usual names, with 1-D live values for the masked weights. The others stay dense with
     zeros outside their masks, which only `SparseOptimizer` keeps at zero in training; a sparse layer's stay so under
     any optimizer. An `nn.Sequential` with a sparse Linear becomes a `SparseSequential`. Live values, biases, buffers,
-    dtypes, devices, `requires_grad` and training mode are those of the model.
+    dtypes, devices, `requires_grad`, training mode and plain attributes are those of the model.
 
     Whatever the plan says, these stay dense: subclasses of those layers, layers with hooks, parametrizations or own
     additions, layers that share a parameter with another layer, convolutions with groups or another padding than zeros.
@@ -67,7 +65,11 @@ def sparsify(
         raise RequestError(f"plan: found {plan!r}, expected a Plan, None, 'sparse' or 'dense'")
     plan = planning.plan(model, masks) if plan is None else plan
     # Where a copy meets one of these it takes the sparse form, be it in a container, a list or the model itself.
-    sparse = copy.deepcopy(model, _replacements(model, masks, plan))
+    replacements = _replacements(model, masks, plan)
+    sparse = copy.deepcopy(model, memo := dict(replacements))
+    for module in model.modules():
+        if form := replacements.get(id(module)):
+            _carry_(form.__dict__[_OWN], module, form, memo)
     for home, own in _by_module(model, masks).items():
         module = sparse.get_submodule(home)
         held = module.junctions if isinstance(module, SparseModule) else ()
@@ -87,8 +89,8 @@ def densify(model: nn.Module) -> tuple[nn.Module, Masks]:
 
     What `sparsify` did is undone: every weight has its dense shape again, with exact zeros outside its mask, so
     `densify(sparsify(model, masks))` is `masks.apply_(model)` bit for bit, and the masks. Structures that changed since
-    then are given as they are now. In a layer that stayed dense, the mask is where its weights are not zero, with
-    those kept weights that were zero when it was converted.
+    then are given as they are now, and hooks go along. In a layer that stayed dense, the mask is where its weights are
+    not zero, with those kept weights that were zero when it was converted.
 
     Args:
         model: with sparse modules, or without; it is not changed.
@@ -102,8 +104,10 @@ def densify(model: nn.Module) -> tuple[nn.Module, Masks]:
         >>> torch.equal(dense.weight, masks.apply_(model).weight), found == masks
         (True, True)
     """
-    replacements: dict[int, Any] = {id(sparse): sparse.to_dense() for sparse in sparse_modules(model).values()}
-    dense = copy.deepcopy(model, replacements)
+    forms = [(sparse, sparse.to_dense()) for sparse in sparse_modules(model).values()]
+    dense = copy.deepcopy(model, memo := {id(sparse): form for sparse, form in forms})
+    for sparse, form in forms:
+        _carry_((*_HOOKS, "_is_full_backward_hook", *sparse.__dict__.get(_OWN, ())), sparse, form, memo)
     for module in dense.modules():
         forget_masks_(module)
         if type(module) is SparseSequential:
@@ -145,9 +149,23 @@ def _replacements(model: nn.Module, masks: Masks, plan: Plan | str) -> dict[int,
                 form = SPARSE_FORMS[type(module)](module, weights)
             except RequestError:  # has a form that the sparse layers lack
                 continue
-            form.__dict__[_UNMASKED] = frozenset(form.junctions) - frozenset(weights)
-            found[id(module)] = form
+            if form._parameters.keys() == module._parameters.keys():
+                form.__dict__[_UNMASKED] = frozenset(form.junctions) - frozenset(weights)
+                form.__dict__[_OWN] = _own_attributes(module)
+                found[id(module)] = form
     return found
+
+
+def _own_attributes(module: nn.Module) -> tuple[str, ...]:
+    usual = vars(type(module)(1, 1, 1, device="meta"))  # inputs, outputs, and a bias, kernel or layer of one
+    return tuple(name for name in vars(module) if name not in usual and name != "_compiled_call_impl")
+
+
+def _carry_(names: Iterable[str], old: nn.Module, new: nn.Module, memo: dict[int, Any]) -> None:
+    """Gives a new module copies of attributes of an old one, as a deep copy with this memo has them."""
+    for name in names:
+        if name in old.__dict__:
+            new.__dict__[name] = copy.deepcopy(old.__dict__[name], memo)
 
 
 def _by_module(model: nn.Module, masks: Masks) -> dict[str, dict[str, Tensor]]:

@@ -1,15 +1,16 @@
-"""The sparse convolution, as a product over the places of its kernel."""
+"""The sparse convolution: a product with what lies under its kernel at each place."""
 
 from typing import Literal
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
+from torch.nn.grad import conv2d_weight
 
 from sparsewire.errors import RequestError
 from sparsewire.execution.linear import draw_by_live_fan_in_
 from sparsewire.execution.sparse_module import SparseModule
-from sparsewire.kernels import products
+from sparsewire.kernels.images import Window, convolve
 
 Pair = tuple[int, int]
 
@@ -18,9 +19,9 @@ class SparseConv2d(SparseModule):
     """A two-dimensional convolution that stores, computes and differentiates the weights inside the mask only.
 
     Takes the place of `torch.nn.Conv2d` with one group and padding by zeros. What lies under the kernel at each place
-    becomes a row of numbers (one input channel after the other), which is multiplied by the (out_channels, in_channels
-    · height · width) matrix of weights; a 1 × 1 kernel needs no such copies. `weight` is a 1-D Parameter of the live
-    values, in the order of `junction("weight")`. Fresh layers are drawn as those of `SparseLinear`.
+    (one input channel after the other) is multiplied by the (out_channels, in_channels · height · width) matrix of
+    weights; the native kernels take it straight from the images. `weight` is a 1-D Parameter of the live values, in the
+    order of `junction("weight")`. Fresh layers are drawn as those of `SparseLinear`.
 
     Args:
         in_channels: of the input.
@@ -154,39 +155,36 @@ class SparseConv2d(SparseModule):
                 f"x: found shape {tuple(x.shape)}, expected (batch, {self.in_channels}, height, width) or without batch"
             )
         images = x if x.ndim == 4 else x.unsqueeze(0)
-        rows, height, width = self._lowered(images)
-        y = products.linear(rows, self.weight, self.bias, self.junction("weight"))
-        if self.wants_dense_gradients:
-            y = self.watch_dense_gradient("weight", rows, y)
-        # As torch's: contiguous, so that what follows may take views.
-        y = y.transpose(1, 2).reshape(len(images), self.out_channels, height, width).contiguous()
+        y = convolve(images, self.weight, self.bias, self.junction("weight"), self._window())
+        if self.wants_dense_gradients and self.weight.requires_grad and y.requires_grad:
+            self._watch(images.detach(), y)
         return y if x.ndim == 4 else y.squeeze(0)
 
-    def _lowered(self, x: Tensor) -> tuple[Tensor, int, int]:
-        """What lies under the kernel at each place, (batch, places, inputs), and the places' height and width."""
-        x = functional.pad(x, self._margins()) if any(self._margins()) else x
-        if self.kernel_size == (1, 1):
-            x = x[:, :, :: self.stride[0], :: self.stride[1]]
-            return x.flatten(2).transpose(1, 2), x.shape[2], x.shape[3]
-        sides = zip(x.shape[2:], self.kernel_size, self.stride, self.dilation, strict=True)
-        height, width = ((side - d * (k - 1) - 1) // s + 1 for side, k, s, d in sides)
-        if height < 1 or width < 1:
-            raise RequestError(f"x: found {x.shape[2]} × {x.shape[3]} pixels with the padding, less than {self}")
-        if not len(x):  # unfold refuses an empty batch; the sum keeps it in the graph
-            return x.new_empty(0, height * width, self.junction("weight").inputs) * x.sum(), height, width
-        columns = functional.unfold(x, self.kernel_size, self.dilation, 0, self.stride)
-        return columns.transpose(1, 2), height, width
+    def _watch(self, images: Tensor, y: Tensor) -> None:
+        """Sees to it that the backward notes the gradient of every weight, live or not."""
+        above, below, left, right = self._margins()
+
+        def note(gradient: Tensor) -> None:
+            padded = functional.pad(images.to(gradient.dtype), (left, right, above, below))
+            shape, way = self.shape_of("weight"), (self.stride, 0, self.dilation)
+            dense = conv2d_weight(padded, shape, gradient, *way)  # type: ignore[no-untyped-call]
+            self.note_dense_gradient("weight", dense)
+
+        y.register_hook(note)  # type: ignore[no-untyped-call]
+
+    def _window(self) -> Window:
+        return Window(self.kernel_size, self.stride, self.dilation, self._margins())
 
     def _margins(self) -> tuple[int, int, int, int]:
-        """Zeros to the left, to the right, above and below."""
+        """Zeros above, below, to the left and to the right."""
         if isinstance(self.padding, tuple):
             above, left = self.padding
-            return left, left, above, above
+            return above, above, left, left
         if self.padding == "valid":
             return 0, 0, 0, 0
         above, left = (d * (k - 1) for d, k in zip(self.dilation, self.kernel_size, strict=True))
         # Of an odd number the larger half lies behind, as torch has it.
-        return left // 2, left - left // 2, above // 2, above - above // 2
+        return above // 2, above - above // 2, left // 2, left - left // 2
 
     def extra_repr(self) -> str:
         """The arguments, and the density."""

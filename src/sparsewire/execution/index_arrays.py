@@ -67,8 +67,33 @@ def checked_junction(
         return _checked(shape, values, columns, starts, layout)
     except ValueError as cause:
         raise RequestError(
-            f"sparse weight {name!r} in the state: {cause}; load a whole state of a sparse layer of shape {shape}"
+            f"sparse weight {name!r} in the state: {cause}; load a whole state of a sparse layer of shape {shape} "
+            "(a dense one into the dense model, before sparsify)"
         ) from None
+
+
+def seal_of(columns: Tensor, starts: Tensor) -> int:
+    """A number that changes where the arrays are rounded or averaged; 0 without content.
+
+    Example:
+        >>> seal_of(torch.tensor([1, 0], dtype=torch.uint8), torch.tensor([[0, 1]], dtype=torch.int32))
+        2
+    """
+    return 0 if columns.is_meta or starts.is_meta else int(columns.sum()) + int(starts.sum())
+
+
+def origin_of(old: Tensor, new: Tensor) -> Tensor:
+    """Where in `old`, whose numbers are distinct, each number of `new` is; −1 where it is not.
+
+    Example:
+        >>> origin_of(torch.tensor([5, 2]), torch.tensor([2, 3, 5]))
+        tensor([ 1, -1,  0])
+    """
+    if not len(old):
+        return torch.full_like(new, -1)
+    ordered, place = old.sort()
+    near = torch.searchsorted(ordered, new).clamp_(max=len(old) - 1)
+    return torch.where(ordered[near] == new, place[near], -1)
 
 
 def check_mask(name: str, mask: Tensor, shape: tuple[int, ...] | None) -> None:
@@ -85,10 +110,10 @@ def check_mask(name: str, mask: Tensor, shape: tuple[int, ...] | None) -> None:
 
 
 def _checked(shape: tuple[int, ...], values: object, *arrays: object) -> Junction:
-    if not isinstance(values, Tensor) or values.ndim != 1 or not values.is_floating_point():
+    if not isinstance(values, Tensor) or values.ndim != 1 or not values.is_floating_point() or not _is_plain(values):
         raise ValueError(f"found {described(values)} as values, expected a 1-D tensor of floats")
     for part, dtype, array in zip(PARTS, _DTYPES, arrays, strict=True):
-        if not isinstance(array, Tensor) or array.dtype != dtype or array.is_meta:
+        if not isinstance(array, Tensor) or array.dtype != dtype or array.is_meta or not _is_plain(array):
             raise ValueError(f"found {described(array)} as {part}, expected {dtype}")
     columns, starts, layout = (
         array.detach().cpu().contiguous().clone() for array in arrays if isinstance(array, Tensor)
@@ -174,4 +199,9 @@ def described(found: object) -> str:
     """
     if not isinstance(found, Tensor):
         return "nothing" if found is None else type(found).__name__
-    return f"{found.dtype} of shape {tuple(found.shape)}" + (" without content" if found.is_meta else "")
+    layout = f", {found.layout}," if not _is_plain(found) else ""
+    return f"{found.dtype}{layout} of shape {tuple(found.shape)}" + (" without content" if found.is_meta else "")
+
+
+def _is_plain(tensor: Tensor) -> bool:
+    return tensor.layout == torch.strided

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from sparsewire.errors import RequestError
+from sparsewire.execution.sparse_module import sparse_modules
 from sparsewire.structure.masks import Masks
 
 # Each gives one output for each input and, in evaluation, always the same.
@@ -191,8 +192,8 @@ def _built(old: nn.Linear, rest: _Rest) -> nn.Linear:
 
 def _chain(model: nn.Module, masks: Mapping[str, Tensor] | None) -> list[_Layer]:
     """The model as a chain of dense layers, or a refusal."""
-    if not isinstance(model, nn.Module):
-        raise RequestError(f"model: found {type(model).__name__}, expected a torch module")
+    if sparse := list(sparse_modules(model)):  # which refuses what is no model
+        raise RequestError(f"model: {sparse[0]!r} is a sparse layer, expected dense ones; take shrink(*densify(model))")
     groups: list[tuple[str, nn.Linear, list[nn.Module]]] = []
     final: tuple[str, nn.Module] | None = None
     for name, module in _leaves(model, ""):

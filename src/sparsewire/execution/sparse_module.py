@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from sparsewire.errors import RequestError, UnknownNameError
-from sparsewire.execution.index_arrays import PARTS, arrays_of, check_mask, checked_junction
+from sparsewire.execution.index_arrays import PARTS, arrays_of, check_mask, checked_junction, origin_of, seal_of
 from sparsewire.kernels.junctions import Junction, junction_of
 
 
@@ -43,7 +43,8 @@ class SparseModule(nn.Module):
         self.dense_gradients: dict[str, Tensor] = {}
         self._shapes: dict[str, tuple[int, ...]] = {}
         self._layouts: dict[str, tuple[int, int, int]] = {}  # block, group, count; reading a buffer breaks a trace
-        self._known: dict[str, tuple[Tensor, Junction]] = {}
+        self._seals: dict[str, int] = {}  # by which it is noticed if others write into the index buffers
+        self._known: dict[str, tuple[Tensor, Junction, int]] = {}  # the last: how often they had been written into
 
     @property
     def junctions(self) -> Mapping[str, Junction]:
@@ -55,20 +56,27 @@ class SparseModule(nn.Module):
 
         Raises:
             UnknownNameError: no sparse weight is so named.
+            RequestError: somebody wrote other numbers into the buffers, as an average of buffers does.
         """
         shape = self.shape_of(name)
         buffers = self._buffers
         columns, starts = buffers[f"{name}_columns"], buffers[f"{name}_starts"]
         assert columns is not None
         assert starts is not None
-        known = self._known.get(name)
-        if known is not None and known[0] is columns and known[1].starts is starts:
+        known, watches = self._known.get(name), not torch.compiler.is_compiling() and not columns.is_inference()
+        written = columns._version + starts._version if watches else 0
+        if known is not None and known[0] is columns and known[1].starts is starts and known[2] == written:
             return known[1]
+        if not is_observed() and not columns.is_meta and seal_of(columns, starts) != self._seals[name]:
+            raise RequestError(
+                f"index buffers of sparse weight {name!r}: found other numbers than this module put there; give it "
+                "another structure by load_state_dict or restructure_, and leave these buffers out of averages (EMA)"
+            )
         block, group, count = self._layouts[name]
         outputs, inputs = shape[0], math.prod(shape[1:])
         made = Junction(outputs, inputs, block, group, columns.view(torch.int16), starts, count)
         if not is_observed():  # the tensors of a trace or a transform must not outlive it
-            self._known[name] = (columns, made)
+            self._known[name] = (columns, made, written)
         return made
 
     def register_sparse(
@@ -155,7 +163,7 @@ class SparseModule(nn.Module):
         check_mask(name, mask, self.shape_of(name))
         old, parameter = self._placed(name), self._values(name)
         junction = junction_of(mask.detach().flatten(1)).to(parameter.device)
-        origin = _origin(old.positions(), junction.positions())
+        origin = origin_of(old.positions(), junction.positions())
         values = parameter.detach().new_zeros(junction.count)
         values[origin >= 0] = parameter.detach()[origin[origin >= 0]]
         self._go_over(name, junction, values)
@@ -217,8 +225,10 @@ class SparseModule(nn.Module):
         other = torch.float64 if values.dtype == torch.float32 else torch.float32
         parameter.data = values.new_empty(0, dtype=other)
         parameter.data = values
+        arrays = arrays_of(junction)
         self._layouts[name] = (junction.block, junction.group, junction.count)
-        for part, array in arrays_of(junction).items():
+        self._seals[name] = seal_of(arrays["columns"], arrays["starts"])
+        for part, array in arrays.items():
             self._buffers[f"{name}_{part}"] = array.to(values.device)
 
     def _load_from_state_dict(self, state_dict: Mapping[str, Any], prefix: str, *rest: Any) -> None:
@@ -286,12 +296,3 @@ def sparse_modules(model: nn.Module) -> dict[str, SparseModule]:
     if not isinstance(model, nn.Module):
         raise RequestError(f"model: found {type(model).__name__}, expected a torch module")
     return {name: module for name, module in model.named_modules() if isinstance(module, SparseModule)}
-
-
-def _origin(old: Tensor, new: Tensor) -> Tensor:
-    """Where in `old`, whose numbers are distinct, each number of `new` is; −1 where it is not."""
-    if not len(old):
-        return torch.full_like(new, -1)
-    ordered, place = old.sort()
-    near = torch.searchsorted(ordered, new).clamp_(max=len(old) - 1)
-    return torch.where(ordered[near] == new, place[near], -1)

@@ -54,20 +54,20 @@ def compute_forward(
         y, hidden = by(x, values, biases, *layers, keep)
         missing = layers.kept(len(x)) - hidden.numel() if keep else 0
         return y, pad(hidden, (0, missing)).to(wide(x.dtype))
-    x = with_rows(x)
-    y = x.new_empty(len(x), layers.junctions[-1].outputs)
-    hidden = x.new_empty(layers.kept(len(x)) if keep else 0, dtype=wide(x.dtype))
-    hidden[len(x) * sum(j.outputs for j in layers.junctions) :] = (
-        0  # what no vector reaches is to be the same each time
-    )
+    x, batch = with_rows(x), x.shape[0]
+    y = x.new_empty((batch, layers.junctions[-1].outputs))
+    hidden = x.new_empty(layers.kept(batch) if keep else 0, dtype=wide(x.dtype))
+    if keep:  # narrow vectors do not reach its end, which is to be the same each time all the same
+        hidden[batch * sum(j.outputs for j in layers.junctions) :] = 0
+    values, biases = [_in_line(value) for value in values], [b if b is None else _in_line(b) for b in biases]
     described = _describe(layers, values, biases, None, None)
     native.function("chain_forward", "i" * 9)(
         native.DTYPES[x.dtype],
         len(layers.junctions),
         ctypes.addressof(described),
         x.data_ptr(),
-        x.stride(0),
-        len(x),
+        x.stride()[0],
+        batch,
         y.data_ptr(),
         hidden.data_ptr(),
         torch.get_num_threads(),
@@ -106,7 +106,7 @@ def compute_backward(
     if not _is_native(x, layers):
         by = triton_chain.backward if x.is_cuda else plain.backward
         return by(grad, x, hidden.to(x.dtype), values, *layers, need_x, need_values, need_biases)
-    x, grad = with_rows(x), with_rows(grad)
+    x, grad, values = with_rows(x), with_rows(grad), [_in_line(value) for value in values]
     dx = x.new_empty(x.shape) if need_x else None
     grads = [torch.empty_like(v) if need else None for v, need in zip(values, need_values, strict=True)]
     bias_grads = [
@@ -136,7 +136,12 @@ def with_rows(x: Tensor) -> Tensor:
         >>> with_rows(torch.ones(2, 3).t()).stride()
         (2, 1)
     """
-    return x if x.stride(1) == 1 or x.shape[1] == 1 else x.contiguous()
+    return x if x.stride()[1] == 1 else _in_line(x)
+
+
+def _in_line(tensor: Tensor) -> Tensor:
+    """The same numbers side by side. A view of imaginary parts may be contiguous and yet stand for their negatives."""
+    return tensor if tensor.stride() == (1,) else tensor.contiguous().resolve_neg()
 
 
 def wide(dtype: torch.dtype) -> torch.dtype:
@@ -167,5 +172,5 @@ def _describe(
 
 
 def _is_native(x: Tensor, layers: Layers) -> bool:
-    empty = not len(x) or any(not j.inputs or not j.outputs for j in layers.junctions)
+    empty = not x.shape[0] or any(not j.inputs or not j.outputs for j in layers.junctions)
     return x.is_cpu and not empty and x.dtype in native.DTYPES and native.is_at_hand()

@@ -5,7 +5,7 @@ from typing import Any, NoReturn
 
 import torch
 from torch import Tensor
-from torch.autograd.function import once_differentiable
+from torch.autograd import forward_ad
 
 from sparsewire.errors import RequestError
 from sparsewire.kernels.chain_compute import Grads, Layers, compute_backward, compute_forward, wide
@@ -47,14 +47,16 @@ class ChainFunction(torch.autograd.Function):
         return y
 
     @staticmethod
-    @once_differentiable
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
         """What `compute_backward` says."""
         x, hidden, *values = ctx.saved_tensors
+        needs = ctx.needs_input_grad[1:]
+        if torch.is_grad_enabled():
+            return None, *operate_backward(grad, x, hidden, values, ctx.layers, needs)
+        refuse_transforms((grad,))
         count = len(values)
-        _, need_x, *needs = ctx.needs_input_grad
         dx, grads, bias_grads = compute_backward(
-            grad, x, hidden, values, ctx.layers, need_x, needs[:count], needs[count:]
+            grad, x, hidden, values, ctx.layers, needs[0], needs[1 : 1 + count], needs[1 + count :]
         )
         return None, dx, *grads, *bias_grads
 
@@ -68,14 +70,65 @@ def operate(x: Tensor, values: Sequence[Tensor], biases: Sequence[Tensor | None]
         >>> operate(torch.ones(1, 2), [torch.tensor([3.0])], [None], layers)
         tensor([[3.]])
     """
+    if not torch.compiler.is_compiling():
+        refuse_transforms((x, *values, *(bias for bias in biases if bias is not None)))
     given = [x.new_empty(0) if bias is None else bias for bias in biases]
+    keep = layers.keeps and torch.is_grad_enabled()
+    y: Tensor = torch.ops.sparsewire.chain(x, list(values), given, *_numbers(layers), keep)[0]
+    return y
+
+
+def operate_backward(
+    grad: Tensor, x: Tensor, hidden: Tensor, values: Sequence[Tensor], layers: Layers, needs: Sequence[bool]
+) -> list[Tensor | None]:
+    """What `compute_backward` says, by way of the dispatcher: its results say so if they are differentiated again.
+
+    Example:
+        >>> from sparsewire.kernels.junctions import junction_of
+        >>> layers, x = Layers((junction_of(torch.tensor([[True, False]])),), ("identity",)), torch.tensor([[5.0, 7.0]])
+        >>> operate_backward(torch.ones(1, 1), x, x[:0], [torch.tensor([3.0])], layers, [True, True, False])
+        [tensor([[3., 0.]]), tensor([5.]), None]
+    """
+    refuse_transforms((grad,))
+    found = torch.ops.sparsewire.chain_backward(grad, x, hidden, list(values), *_numbers(layers), list(needs))
+    return [tensor if need else None for tensor, need in zip(found, needs, strict=True)]
+
+
+def _numbers(layers: Layers) -> tuple[list[Tensor], list[Tensor], list[int]]:
+    """Columns, starts and shapes, as the operators take them."""
     shapes: list[int] = []
     for j, activation in zip(layers.junctions, layers.activations, strict=True):
         shapes += (j.outputs, j.inputs, j.block, j.group, ACTIVATIONS.index(activation))
-    columns, starts = [j.columns for j in layers.junctions], [j.starts for j in layers.junctions]
-    keep = layers.keeps and torch.is_grad_enabled()
-    y: Tensor = torch.ops.sparsewire.chain(x, list(values), given, columns, starts, shapes, keep)[0]
-    return y
+    return [j.columns for j in layers.junctions], [j.starts for j in layers.junctions], shapes
+
+
+def refuse_transforms(tensors: Sequence[Tensor]) -> None:
+    """Nothing, for tensors that the operators can take.
+
+    Raises:
+        RequestError: they are of torch.func or of forward-mode differentiation, which would be silently wrong or end
+            in an error about torch's own affairs.
+
+    Example:
+        >>> refuse_transforms([torch.ones(1)])
+        >>> torch.vmap(lambda x: refuse_transforms([x]))(torch.ones(1))
+        Traceback (most recent call last):
+        ...
+        sparsewire.errors.RequestError: x, values, biases: found a tensor of torch.func ...
+    """
+    functorch, forward = torch._C._functorch, forward_ad._current_level >= 0
+    for tensor in tensors:
+        wrapped = (
+            functorch.is_batchedtensor(tensor)
+            or functorch.is_legacy_batchedtensor(tensor)
+            or functorch.is_gradtrackingtensor(tensor)
+        )
+        if wrapped or (forward and forward_ad.unpack_dual(tensor).tangent is not None):  # type: ignore[no-untyped-call]
+            raise RequestError(
+                "x, values, biases: found a tensor of torch.func (vmap, grad, jvp …) or of forward-mode "
+                "differentiation, expected an ordinary one: sparse layers have gradients by backward() and "
+                "torch.autograd.grad alone, and no batches of gradients; densify(…) the model for the others"
+            )
 
 
 def _layers(values: list[Tensor], columns: list[Tensor], starts: list[Tensor], shapes: list[int]) -> Layers:
@@ -158,6 +211,7 @@ def _remember(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, Tensor]) 
 
 
 def _differentiate(ctx: Any, grad: Tensor, _: Tensor | None) -> tuple[Any, ...]:
+    refuse_transforms((grad,))
     x, hidden, *rest = ctx.saved_tensors
     count = ctx.count
     values, biases, columns, starts = (rest[place * count : (place + 1) * count] for place in range(4))

@@ -111,11 +111,11 @@ def backward(
         if activations[layer] != "identity":
             dx = slope(dx, below[layer + 1], activations[layer])
         if need_values[layer]:
-            grads[layer] = junctions[layer].values_of(dx.t() @ below[layer])
+            grads[layer] = (dx.t() @ below[layer]).flatten()[junctions[layer].places]
         if need_biases[layer]:
             bias_grads[layer] = dx.sum(0)
         more = need_x or any(need_values[:layer]) or any(need_biases[:layer])
-        dx = dx @ junctions[layer].weight_of(values[layer]) if more else None
+        dx = dx @ _weight(values[layer], junctions[layer]) if more else None
         if dx is None:
             break
     return dx if need_x else None, grads, bias_grads
@@ -134,8 +134,8 @@ def _activations(hidden: Tensor, batch: int, junctions: Sequence[Junction], acti
 def _product(x: Tensor, values: Tensor, bias: Tensor | None, junction: Junction, training: bool) -> Tensor:
     few = junction.density <= FEW and junction.outputs and junction.inputs and len(x) > 1
     if training or not few or x.dtype not in (torch.float32, torch.float64) or not x.is_cpu:
-        return functional.linear(x, junction.weight_of(values), bias)
-    places, order = junction.positions().sort()
+        return functional.linear(x, _weight(values, junction), bias)
+    places, order = junction.places.sort()
     rows = torch.searchsorted(places, torch.arange(junction.outputs + 1) * junction.inputs)
     with warnings.catch_warnings():  # torch says once that these tensors are in beta; only their product is used here
         warnings.filterwarnings("ignore", "Sparse CSR tensor support is in beta")
@@ -144,3 +144,9 @@ def _product(x: Tensor, values: Tensor, bias: Tensor | None, junction: Junction,
         )
     y = (weight @ x.t()).t().contiguous()
     return y if bias is None else y + bias
+
+
+def _weight(values: Tensor, junction: Junction) -> Tensor:
+    """As `junction.weight_of`, whose places are not found again at every batch."""
+    flat = values.new_zeros(junction.outputs * junction.inputs)
+    return flat.index_copy_(0, junction.places, values).view(junction.outputs, junction.inputs)

@@ -10,14 +10,20 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.autograd.function import once_differentiable
+from torch._C import _is_tracing, _len_torch_dispatch_stack, _len_torch_function_stack
+from torch._C._functorch import peek_interpreter_stack
+from torch.autograd import forward_ad
+from torch.compiler import is_compiling
 
 from sparsewire.errors import RequestError, UnknownNameError
 from sparsewire.kernels import native
 from sparsewire.kernels.chain_compute import Layers, compute_forward, with_rows
-from sparsewire.kernels.chain_operator import ChainFunction, operate
+from sparsewire.kernels.chain_operator import ChainFunction, operate, operate_backward, refuse_transforms
 from sparsewire.kernels.junctions import Junction
 from sparsewire.kernels.plain import ACTIVATIONS
+
+_PLAIN = frozenset((Tensor, torch.nn.Parameter))  # other kinds of tensors have no numbers that lie somewhere
+_WITH_KERNELS = ("cpu", "cuda")
 
 
 def linear(x: Tensor, values: Tensor, bias: Tensor | None, junction: Junction) -> Tensor:
@@ -75,18 +81,18 @@ def chain(
         tensor([2., 1.])
     """
     layers = Layers(tuple(junctions), tuple(activations))
-    if torch.is_autocast_enabled(x.device.type):
+    if x.device.type in _WITH_KERNELS and torch.is_autocast_enabled(x.device.type):
         x, values, biases = _cast(x, values, biases)
     _check(x, values, biases, layers)
-    flat = x if x.ndim == 2 else x.reshape(-1, x.shape[-1])
+    flat = x if x.ndim == 2 else x.flatten(0, -2) if x.ndim > 2 else x[None]
     y = _flat_chain(flat, values, biases, layers)
     return y if x.ndim == 2 else y.view(*x.shape[:-1], layers.junctions[-1].outputs)
 
 
 def _flat_chain(x: Tensor, values: Sequence[Tensor], biases: Sequence[Tensor | None], layers: Layers) -> Tensor:
-    if torch.compiler.is_compiling() or not _is_plain(x):
-        return operate(x, values, biases, layers)
     tensors = (x, *values, *(bias for bias in biases if bias is not None))
+    if is_compiling() or x.is_meta or not _is_alone() or not _PLAIN.issuperset(map(type, tensors)):
+        return operate(x, values, biases, layers)
     if torch.is_grad_enabled() and any(tensor.requires_grad for tensor in tensors):
         y: Tensor = ChainFunction.apply(layers, x, *values, *biases)  # type: ignore[no-untyped-call]
         return y
@@ -95,19 +101,33 @@ def _flat_chain(x: Tensor, values: Sequence[Tensor], biases: Sequence[Tensor | N
 
 def _is_short(x: Tensor, values: Tensor, bias: Tensor | None, junction: Junction) -> bool:
     """Whether a layer can be computed without any preparation; every condition here is a fraction of a microsecond."""
+    if is_compiling() or x.ndim != 2 or not (x.is_cpu and values.is_cpu):
+        return False
+    dtype, (batch, inputs) = x.dtype, x.shape
     return (
-        not torch.compiler.is_compiling()
-        and x.ndim == 2
-        and x.is_cpu
-        and _is_plain(x)
+        type(x) in _PLAIN
+        and type(values) in _PLAIN
+        and _is_alone()
         and native.is_at_hand()
-        and x.stride(1) == 1
-        and x.dtype is values.dtype
-        and x.dtype in native.DTYPES
-        and x.shape[1] == junction.inputs
-        and values.shape[0] == junction.count
-        and 0 not in (x.shape[0], junction.inputs, junction.outputs)
-        and (bias is None or (bias.dtype is x.dtype and bias.shape[0] == junction.outputs))
+        and dtype in native.DTYPES
+        and values.dtype is dtype
+        and inputs == junction.inputs
+        and batch != 0
+        and inputs != 0
+        and junction.outputs != 0
+        and x.stride()[1] == 1
+        and values.stride() == (1,)  # so there is one dimension, and nothing lies between the numbers
+        and values.numel() == junction.count
+        and (
+            bias is None
+            or (
+                bias.is_cpu
+                and type(bias) in _PLAIN
+                and bias.dtype is dtype
+                and bias.stride() == (1,)
+                and bias.numel() == junction.outputs
+            )
+        )
         and not torch.is_autocast_enabled("cpu")
     )
 
@@ -117,11 +137,13 @@ def _linear_forward(x: Tensor, values: Tensor, bias: Tensor | None, junction: Ju
     y = x.new_empty((batch, junction.outputs))
     native.function("linear_forward", "i" * 15)(
         native.DTYPES[x.dtype],
-        *junction.described,
+        *junction.numbers,  # what `described` says, without another call
+        junction.columns.data_ptr(),
+        junction.starts.data_ptr(),
         values.data_ptr(),
         0 if bias is None else bias.data_ptr(),
         x.data_ptr(),
-        x.stride(0),
+        x.stride()[0],
         batch,
         y.data_ptr(),
         torch.get_num_threads(),
@@ -137,10 +159,13 @@ class _Linear(torch.autograd.Function):
         return _linear_forward(x, values, bias, junction)
 
     @staticmethod
-    @once_differentiable
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
         x, values = ctx.saved_tensors
-        _, need_x, need_values, need_bias = ctx.needs_input_grad
+        _, need_x, need_values, need_bias = needs = ctx.needs_input_grad
+        if torch.is_grad_enabled():
+            layers = Layers((ctx.junction,), ("identity",))
+            return None, *operate_backward(grad, x, x.new_empty(0), (values,), layers, needs[1:])
+        refuse_transforms((grad,))
         grad = with_rows(grad)
         dx = x.new_empty(x.shape) if need_x else None
         grads = torch.empty_like(values) if need_values else None
@@ -162,45 +187,54 @@ class _Linear(torch.autograd.Function):
         return None, dx, grads, bias_grad
 
 
-def _is_plain(x: Tensor) -> bool:
-    """Whether nobody but autograd wants to see the operator."""
+def _is_alone() -> bool:
+    """Whether nobody but autograd wants to see what is computed."""
     return (
-        type(x) in (Tensor, torch.nn.Parameter)
-        and torch._C._len_torch_dispatch_stack() == 0
-        and torch._C._len_torch_function_stack() == 0
-        and torch._C._functorch.peek_interpreter_stack() is None
-        and not torch._C._is_tracing()
+        _len_torch_dispatch_stack() == 0
+        and _len_torch_function_stack() == 0
+        and peek_interpreter_stack() is None
+        and forward_ad._current_level < 0
+        and not _is_tracing()
     )
 
 
 def _cast(
     x: Tensor, values: Sequence[Tensor], biases: Sequence[Tensor | None]
 ) -> tuple[Tensor, list[Tensor], list[Tensor | None]]:
-    """To the dtype of autocast, where there are kernels for it."""
+    """As autocast does for a dense layer: to its dtype, but for float64, which is taken to be meant."""
     wanted = torch.get_autocast_dtype(x.device.type)
-    wanted = wanted if wanted in native.DTYPES else torch.float32
-    cast = [value.to(wanted) for value in values]
-    return x.to(wanted), cast, [None if bias is None else bias.to(wanted) for bias in biases]
+
+    def cast(tensor: Tensor) -> Tensor:
+        return tensor.to(wanted) if tensor.is_floating_point() and tensor.dtype != torch.float64 else tensor
+
+    return cast(x), [cast(value) for value in values], [None if bias is None else cast(bias) for bias in biases]
 
 
 def _check(x: Tensor, values: Sequence[Tensor], biases: Sequence[Tensor | None], layers: Layers) -> None:
     lengths = {len(part) for part in (values, biases, *layers)}
     if len(lengths) != 1 or not values:
         raise RequestError(f"values, biases, junctions, activations: found {sorted(lengths)}, expected one number ≥ 1")
-    width = x.shape[-1] if x.ndim else -1
+    if not x.is_floating_point():
+        raise RequestError(f"x: found {x.dtype}, expected a dtype of real numbers as torch.float32")
+    width, dtype, device, here = x.shape[-1] if x.ndim else -1, x.dtype, x.device, x.is_cpu
     for place, junction in enumerate(layers.junctions):
         if layers.activations[place] not in ACTIVATIONS:
             raise UnknownNameError("activation", layers.activations[place], ACTIVATIONS)
         if width != junction.inputs:
             what = f"x: found shape {tuple(x.shape)}" if place == 0 else f"layer {place}: found {width} inputs"
             raise RequestError(f"{what}, expected {junction.inputs} numbers in the last dimension, for {junction}")
+        if junction.columns.is_cpu != here and not x.is_meta:
+            raise RequestError(
+                f"layer {place}: found its junction on {junction.columns.device} and x on {device}, expected one "
+                "device; junction.to(device) moves it"
+            )
         width = junction.outputs
         for name, tensor, shape in (
             ("values", values[place], (junction.count,)),
             ("bias", biases[place], (junction.outputs,)),
         ):
-            if tensor is not None and (tensor.shape != shape or tensor.dtype != x.dtype or tensor.device != x.device):
+            if tensor is not None and (tensor.shape != shape or tensor.dtype != dtype or tensor.device != device):
                 raise RequestError(
                     f"{name} of layer {place}: found {tensor.dtype} of shape {tuple(tensor.shape)} on {tensor.device}, "
-                    f"expected {x.dtype} of shape {shape} on {x.device}, as x has"
+                    f"expected {dtype} of shape {shape} on {device}, as x has"
                 )

@@ -2,7 +2,8 @@
 
 Every function is about the weights that a mask may be about (`structure.masks.maskable`): those of Linear, Conv,
 recurrent and attention layers. The fans come from the weight's shape (out, in, *kernel), as PyTorch reads it:
-fan_in = in · |kernel|, fan_out = out · |kernel|; a recurrent layer's stacked gates count as its outputs.
+fan_in = in · |kernel|, fan_out = out · |kernel|; a recurrent layer's stacked gates count as its outputs. Of a sparse
+layer the whole weight is drawn, too, and what it stores is kept: it starts as its masked form does.
 """
 
 import math
@@ -17,6 +18,7 @@ from sparsewire.structure.chain import chain_sizes, dense_chain
 from sparsewire.structure.graphs import NetGraph
 from sparsewire.structure.masks import maskable
 from sparsewire.structure.priors import lightning_paths
+from sparsewire.structure.sparse_weights import sparse_weights
 
 
 def glorot_uniform_(model: nn.Module, *, generator: torch.Generator) -> nn.Module:
@@ -138,17 +140,17 @@ def signed_constant_(model: nn.Module, types: Mapping[str, Tensor] | NetGraph, c
     """
     _spread("constant", constant, positive=True)
     signs = _dense_values(model, types) if isinstance(types, NetGraph) else types
-    weights = maskable(model)
+    weights, sparse = maskable(model), sparse_weights(model)
     for name, sign in signs.items():
         if name not in weights:
             raise UnknownNameError("weight of the model", name, weights)
-        if sign.shape != weights[name].shape:
-            raise RequestError(
-                f"types[{name!r}]: found shape {tuple(sign.shape)}, expected {tuple(weights[name].shape)}, the weight's"
-            )
+        shape = sparse[name].shape if name in sparse else tuple(weights[name].shape)
+        if tuple(sign.shape) != shape:
+            raise RequestError(f"types[{name!r}]: found shape {tuple(sign.shape)}, expected {shape}, the weight's")
     with torch.no_grad():
         for name, sign in signs.items():
-            weights[name].copy_(sign.sign() * constant)
+            values = sign.sign() * constant
+            weights[name].copy_(sparse[name].values_of(values) if name in sparse else values)
     _zero_biases(model, {id(weights[name]) for name in signs})
     return model
 
@@ -229,14 +231,15 @@ def _normal(model: nn.Module, variance: Callable[[int, int], float], generator: 
 
 
 def _draw(model: nn.Module, draw: Callable[[Tensor], object], generator: torch.Generator) -> nn.Module:
-    weights, device = maskable(model), checked_generator(generator).device
+    weights, sparse, device = maskable(model), sparse_weights(model), checked_generator(generator).device
     with torch.no_grad():
-        for weight in weights.values():
+        for name, weight in weights.items():
             # Where the generator is: then one seed means one start, whichever device the model is on.
-            drawn = weight if weight.device == device else torch.empty_like(weight, device=device)
+            shape = sparse[name].shape if name in sparse else weight.shape
+            drawn = torch.empty(shape, dtype=weight.dtype, device=device)
             draw(drawn)
-            if drawn is not weight:
-                weight.copy_(drawn)
+            drawn = drawn.to(weight.device)
+            weight.copy_(sparse[name].values_of(drawn) if name in sparse else drawn)
     _zero_biases(model, {id(weight) for weight in weights.values()})
     return model
 

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from sparsewire.errors import RequestError, UnknownNameError
 from sparsewire.structure.blocks import Array, Block, Junction, block_of_sorted
+from sparsewire.structure.sparse_weights import junctions_of
 
 Model = nn.Module | Mapping[str, Tensor]
 """A module, or the state dict of one."""
@@ -27,7 +28,7 @@ def dense_chain(model: Model) -> dict[str, Tensor]:
 
     Raises:
         RequestError: there is no dense layer, two neighbours do not fit, two layers share one weight, or there is an
-            nn.MultiheadAttention.
+            nn.MultiheadAttention, or a dense layer in its sparse form.
 
     Example:
         >>> model = nn.Sequential(nn.Conv2d(1, 4, 3), nn.Flatten(), nn.Linear(16, 8), nn.ReLU(), nn.Linear(8, 2))
@@ -39,8 +40,7 @@ def dense_chain(model: Model) -> dict[str, Tensor]:
     chain = _linear_weights(model) if isinstance(model, nn.Module) else _matrices(model)
     if not chain:
         raise RequestError(
-            "model: found no dense layer, expected an nn.Linear (in a state dict: a 2-D tensor named '…weight'); "
-            "take the dense form of a sparsified model"
+            "model: found no dense layer, expected an nn.Linear (in a state dict: a 2-D tensor named '…weight')"
         )
     for (name, weight), (after, following) in pairwise(chain.items()):
         if weight.shape[0] != following.shape[1]:
@@ -93,6 +93,8 @@ def _linear_weights(model: nn.Module) -> dict[str, Tensor]:
             raise RequestError(
                 f"model: {path!r} is an attention, so its dense layers are no chain; give the part that is a chain"
             )
+        if "weight" in junctions_of(module) and len(module.shape_of("weight")) == 2:
+            raise _sparse(f"{path}.weight".removeprefix("."))
         if isinstance(module, nn.Linear):
             own = f"{path}.weight".removeprefix(".")
             name = names.get(id(module.weight), own)
@@ -103,11 +105,17 @@ def _linear_weights(model: nn.Module) -> dict[str, Tensor]:
 
 
 def _matrices(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    if sparse := [name for name in state if f"{name}_layout" in state]:
+        raise _sparse(sparse[0])
     return {
         name: weight.detach()
         for name, weight in state.items()
         if isinstance(weight, Tensor) and weight.ndim == 2 and name.endswith("weight")
     }
+
+
+def _sparse(name: str) -> RequestError:
+    return RequestError(f"model: {name!r} is a sparse layer's, expected dense ones; take densify(model)[0]")
 
 
 def _check_masks(masks: Mapping[str, Tensor], model: Model) -> None:

@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator, Mapping
 
 import torch
 from torch import Tensor, nn
+from torch.nn.parameter import UninitializedParameter
 
 from sparsewire.errors import RequestError, UnknownNameError
 from sparsewire.structure.mask_files import read_masks, write_masks
@@ -22,7 +23,7 @@ class Masks(Mapping[str, Tensor]):
         masks: parameter name → bool tensor.
 
     Raises:
-        RequestError: a tensor is not of dtype bool.
+        RequestError: a tensor is not of dtype bool, or a name is no string.
 
     Example:
         >>> masks = Masks({"0.weight": torch.tensor([[True, False], [True, True]])})
@@ -36,6 +37,8 @@ class Masks(Mapping[str, Tensor]):
         if not isinstance(masks, Mapping):
             raise RequestError(f"masks: found {type(masks).__name__}, expected a mapping name → torch.bool tensor")
         for name, mask in masks.items():
+            if not isinstance(name, str):
+                raise RequestError(f"masks: found the name {name!r}, expected that of a parameter, as '0.weight'")
             if not isinstance(mask, Tensor) or mask.dtype != torch.bool:
                 found = f"dtype {mask.dtype}" if isinstance(mask, Tensor) else type(mask).__name__
                 raise RequestError(f"mask of {name!r}: found {found}, expected a torch.bool tensor; try `mask != 0`")
@@ -186,7 +189,7 @@ class Masks(Mapping[str, Tensor]):
         for name, mask in self.items():
             if name not in parameters:
                 raise UnknownNameError("parameter of the model", name, parameters)
-            shape = sparse[name].shape if name in sparse else tuple(parameters[name].shape)
+            shape = sparse[name].shape if name in sparse else tuple(_known(name, parameters[name]).shape)
             if tuple(mask.shape) != shape:
                 raise RequestError(
                     f"mask of {name!r}: found shape {tuple(mask.shape)}, expected {shape}, "
@@ -237,7 +240,7 @@ def maskable(model: nn.Module) -> dict[str, nn.Parameter]:
     wanted: set[int] = set()
     for module in _checked(model).modules():
         wanted.update(id(weight) for weight in _weights_of_module(module))
-    return {name: weight for name, weight in model.named_parameters() if id(weight) in wanted}
+    return {name: _known(name, weight) for name, weight in model.named_parameters() if id(weight) in wanted}
 
 
 def matrices(model: nn.Module) -> dict[str, Tensor]:
@@ -259,6 +262,12 @@ def _checked(model: nn.Module) -> nn.Module:
     if not isinstance(model, nn.Module):
         raise RequestError(f"model: found {type(model).__name__}, expected a torch module")
     return model
+
+
+def _known(name: str, weight: nn.Parameter) -> nn.Parameter:
+    if isinstance(weight, UninitializedParameter):
+        raise RequestError(f"parameter {name!r}: found a lazy one without shape; call the model on an input first")
+    return weight
 
 
 def _weights_of_module(module: nn.Module) -> list[nn.Parameter]:

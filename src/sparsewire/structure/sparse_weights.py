@@ -78,8 +78,9 @@ def sparse_weights(model: nn.Module) -> dict[str, SparseWeight]:
     """
     found: dict[int, SparseWeight] = {}
     for module in model.modules():
-        for own, values in module.named_parameters(recurse=False):
-            if own not in junctions_of(module):
+        junctions = junctions_of(module)
+        for own, values in module.named_parameters(recurse=False) if junctions else ():
+            if own not in junctions:
                 continue
             if id(values) in found:
                 raise RequestError(

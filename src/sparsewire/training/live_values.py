@@ -89,7 +89,6 @@ def move_(optimizer: Optimizer, weight: SparseWeight, mask: Tensor, gradient: Te
         gradient = weight.dense(values.grad)
     size = values.shape
     origin = weight.module.restructure_(weight.own, mask)
-    _renew_accumulator_(values)
     carry_(optimizer, values, size, origin)
     values.grad = None if gradient is None else weight.values_of(gradient)
 
@@ -104,14 +103,3 @@ def _factor(gradient: Tensor, noted: Tensor) -> float:
     if abs(factor - 1) < 1e-3 or not torch.allclose(gradient, factor * noted, rtol=1e-2, atol=1e-2 * size):
         return 1.0
     return factor
-
-
-def _renew_accumulator_(values: Tensor) -> None:
-    """Lets the next backward pass accumulate in the new shape while somebody still holds the last loss.
-
-    A graph keeps the node that adds to `.grad`, and torch renews that node, which knows the old shape, only when the
-    values' type or device changes (test_a_loss_that_is_kept_does_not_hinder_the_next_step).
-    """
-    new = values.data
-    values.data = new.new_empty(0, dtype=torch.float32 if new.dtype != torch.float32 else torch.float64)
-    values.data = new

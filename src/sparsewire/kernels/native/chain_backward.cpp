@@ -154,7 +154,7 @@ void place(int64_t n, const Layer *layers, int64_t crew, int64_t round, Sums<T> 
     place.first = same ? static_cast<T *>(layers[l].values_grad) : room;
     if (!same) room += place.count;
     place.others = room;
-    memset(room, 0, (place.parts - 1) * place.count * sizeof(T));
+    if (place.parts > 1) memset(room, 0, (place.parts - 1) * place.count * sizeof(T));
     room += (place.parts - 1) * place.count;
     place.bias = same ? static_cast<T *>(layers[l].bias_grad) : room;
     if (!same) room += layers[l].outputs;

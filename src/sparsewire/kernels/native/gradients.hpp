@@ -145,7 +145,7 @@ inline void abreast_products(const Abreast<T> &job, int64_t row, const int16_t *
 }
 // For groups of rows only: at low density the sums are few and a wider X no longer fits the cache.
 template <class T>
-inline void weights_abreast(const Abreast<T> &job) {
+void weights_abreast(const Abreast<T> &job) {
   const Layer &layer = *job.layer;
   for (int64_t g = 0; g < layer.groups(); g++) {
     const int32_t *starts = layer.starts + (job.number * layer.groups() + g) * kStarts;
@@ -247,7 +247,7 @@ inline void backward(const Sweep<T> &sweep) {
 }
 // All rows of one block, for a tile of so many vectors. dX is added to; the caller clears it.
 template <class T>
-inline void backward(int64_t vectors, const Sweep<T> &sweep) {
+void backward(int64_t vectors, const Sweep<T> &sweep) {
   switch (vectors) {
     case 1: return backward<T, 1>(sweep);
     case 2: return backward<T, 2>(sweep);
@@ -255,6 +255,15 @@ inline void backward(int64_t vectors, const Sweep<T> &sweep) {
     default: return backward<T, 4>(sweep);
   }
 }
+
+// Compiled once, in gradients.cpp: all who include this share it.
+#define SW_GRADIENTS(T, EXTERN)                                           \
+  EXTERN template void backward<T>(int64_t vectors, const Sweep<T> &sweep); \
+  EXTERN template void weights_abreast<T>(const Abreast<T> &job);
+#ifndef SW_GRADIENTS_HERE
+SW_GRADIENTS(float, extern)
+SW_GRADIENTS(double, extern)
+#endif
 
 }  // namespace SW_WIDE
 }  // namespace sw

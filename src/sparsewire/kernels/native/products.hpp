@@ -186,8 +186,8 @@ inline void forward(const Layer &layer, const T *values, const T *bias, const T 
   }
 }
 template <class T>
-inline void forward(int64_t vectors, const Layer &layer, const T *values, const T *bias, const T *X, T *Y, int64_t from,
-                    int64_t to) {
+void forward(int64_t vectors, const Layer &layer, const T *values, const T *bias, const T *X, T *Y, int64_t from,
+             int64_t to) {
   switch (vectors) {
     case 1: return forward<T, 1>(layer, values, bias, X, Y, from, to);
     case 2: return forward<T, 2>(layer, values, bias, X, Y, from, to);
@@ -195,6 +195,15 @@ inline void forward(int64_t vectors, const Layer &layer, const T *values, const 
     default: return forward<T, 4>(layer, values, bias, X, Y, from, to);
   }
 }
+
+// Compiled once, in products.cpp: all who include this share it.
+#define SW_PRODUCTS(T, EXTERN)                                                                                       \
+  EXTERN template void forward<T>(int64_t vectors, const Layer &layer, const T *values, const T *bias, const T *X, \
+                                  T *Y, int64_t from, int64_t to);
+#ifndef SW_PRODUCTS_HERE
+SW_PRODUCTS(float, extern)
+SW_PRODUCTS(double, extern)
+#endif
 
 }  // namespace SW_WIDE
 }  // namespace sw

@@ -2,9 +2,9 @@
 // where in the workspace everything lies.
 //
 // A tile has W columns, one a sequence, the longest first. A *history* holds the activations of all steps,
-// [feature][slot][W], so that a weight's gradient is one scalar product over steps and sequences: slot t + 1 is step t, slot 0 the
-// state before the first step, and slot steps + 1 the state before the first step of a backward direction. A *record*
-// holds what the backward needs of one step, [gate][hidden][W].
+// [feature][slot][W], so that a weight's gradient is one scalar product over steps and sequences: slot t + 1 is step t,
+// slot 0 the state before the first step, and slot steps + 1 the state before the first step of a backward direction.
+// A *record* holds what the backward needs of one step, [gate][hidden][W].
 #pragma once
 #include "junctions.hpp"
 #include "threads.hpp"
@@ -58,6 +58,26 @@ inline int64_t unit_size(const Network &net) {
   return kUnit<T> * (net.features() * (net.steps + 3) + net.cells() * net.steps * net.recorded() * net.hidden);
 }
 
+// Memory is first measured, with null as its base, and then handed out.
+struct Arena {
+  char *base;
+  int64_t used = 0;
+  template <class T>
+  T *of(int64_t numbers) {
+    T *const given = base ? reinterpret_cast<T *>(base + used) : nullptr;
+    used += (numbers * int64_t(sizeof(T)) + 63) / 64 * 64;
+    return given;
+  }
+};
+// What `lay_out` takes from an arena, out of a thread's lasting scratch memory.
+template <class LayOut>
+inline void allot(Use use, const LayOut &lay_out) {
+  Arena measured = {nullptr}, given = {nullptr};
+  lay_out(measured);
+  given.base = scratch(use).of<char>(measured.used + 64);
+  lay_out(given);
+}
+
 // Which sequences a tile has, and for how many steps.
 template <class T>
 struct Tile {
@@ -81,33 +101,44 @@ struct Cut {
   int64_t *order, *lengths;
   T *ends;
 
-  Cut(const Network &net, int64_t crew) {
-    units = (net.batch + kUnit<T> - 1) / kUnit<T>;
+  Cut(const Network &net, int64_t crew) { cut_anew(net.batch, crew); }
+  void cut_anew(int64_t batch, int64_t crew) {
+    units = (batch + kUnit<T> - 1) / kUnit<T>;
     units_of_tile = units >= kUnits * crew ? kUnits : 1;
     tiles = (units + units_of_tile - 1) / units_of_tile;
   }
   int64_t columns() const { return units * kUnit<T>; }
+  void lay_out(Arena &arena, int64_t columns) {
+    order = arena.of<int64_t>(columns);
+    lengths = arena.of<int64_t>(columns);
+    ends = arena.of<T>(columns);
+  }
   // Counting sort, stable: a sequence without neighbours of another length stays where it is. `counts` has steps + 1
-  // places.
-  void sort(const Network &net, int64_t *counts) {
-    const auto length = [&](int64_t b) {
-      const int64_t given = net.lengths ? net.lengths[b] : net.steps;
-      return given < 0 ? 0 : given > net.steps ? net.steps : given;
+  // places; the order gets name(b), and length(b) is cut to what there is.
+  template <class Name, class Length>
+  void sort_by(int64_t batch, int64_t steps, int64_t *counts, const Name &name, const Length &length) {
+    const auto cut = [&](int64_t b) {
+      const int64_t given = length(b);
+      return given < 0 ? 0 : given > steps ? steps : given;
     };
-    for (int64_t t = 0; t <= net.steps; t++) counts[t] = 0;
-    for (int64_t b = 0; b < net.batch; b++) counts[length(b)]++;
-    for (int64_t t = net.steps, before = 0; t >= 0; t--) {
+    for (int64_t t = 0; t <= steps; t++) counts[t] = 0;
+    for (int64_t b = 0; b < batch; b++) counts[cut(b)]++;
+    for (int64_t t = steps, before = 0; t >= 0; t--) {
       const int64_t n = counts[t];
       counts[t] = before;
       before += n;
     }
-    for (int64_t b = 0; b < net.batch; b++) {
-      const int64_t place = counts[length(b)]++;
-      order[place] = b;
-      lengths[place] = length(b);
+    for (int64_t b = 0; b < batch; b++) {
+      const int64_t place = counts[cut(b)]++;
+      order[place] = name(b);
+      lengths[place] = cut(b);
     }
-    for (int64_t b = net.batch; b < columns(); b++) lengths[b] = 0;
+    for (int64_t b = batch; b < columns(); b++) lengths[b] = 0;
     for (int64_t b = 0; b < columns(); b++) ends[b] = T(lengths[b]);
+  }
+  void sort(const Network &net, int64_t *counts) {
+    sort_by(net.batch, net.steps, counts, [](int64_t b) { return b; },
+            [&](int64_t b) { return net.lengths ? net.lengths[b] : net.steps; });
   }
   Tile<T> tile(const Network &net, int64_t number) const {
     const int64_t first = number * units_of_tile * kUnit<T>, rest = columns() - first;
@@ -125,42 +156,23 @@ struct Kept {
   int64_t width, stride;
   Kept(const Network &net, T *base, int64_t width)
       : net(net), base(base), width(width), stride(history_stride<T>(net.steps + 2, width)) {}
-  T *inputs(int64_t layer) const { return base + (layer ? net.inputs + (layer - 1) * net.directions * net.hidden : 0) * stride; }
+  T *inputs(int64_t layer) const {
+    return base + (layer ? net.inputs + (layer - 1) * net.directions * net.hidden : 0) * stride;
+  }
   T *states(int64_t cell) const { return base + (net.inputs + cell * net.hidden) * stride; }
   T *records(int64_t cell) const {
     return base + net.features() * stride + cell * net.steps * net.recorded() * net.hidden * width;
   }
 };
 
-// Memory is first measured, with null as its base, and then handed out.
-struct Arena {
-  char *base;
-  int64_t used = 0;
-  template <class T>
-  T *of(int64_t numbers) {
-    T *const given = base ? reinterpret_cast<T *>(base + used) : nullptr;
-    used += (numbers * int64_t(sizeof(T)) + 63) / 64 * 64;
-    return given;
-  }
-};
-// What `lay_out` takes from an arena, out of a thread's lasting scratch memory.
-template <class LayOut>
-inline void allot(Use use, const LayOut &lay_out) {
-  Arena measured = {nullptr}, given = {nullptr};
-  lay_out(measured);
-  given.base = scratch(use).of<char>(measured.used + 64);
-  lay_out(given);
-}
-
-// x[b][features] of the tile's sequences (those with active(b)) → to[f · stride + b], zeros elsewhere.
-template <class T, class S, class Active>
-inline void take(const Tile<T> &tile, const S *x, int64_t row, int64_t features, const Active &active, T *to,
-                 int64_t stride) {
+// place(b)[features] of the tile's sequences b (those with active(b)) → to[f · stride + b], zeros elsewhere.
+template <class T, class Place, class Active>
+inline void take_rows(const Tile<T> &tile, const Place &place, int64_t features, const Active &active, T *to,
+                      int64_t stride) {
   constexpr int64_t L = lanes<T>;
   for (int64_t b = 0; b < tile.width; b += L) {
-    const S *rows[L];
-    for (int64_t i = 0; i < L; i++)
-      rows[i] = b + i < tile.rows && active(b + i) ? x + tile.order[b + i] * row : nullptr;
+    decltype(place(0)) rows[L];
+    for (int64_t i = 0; i < L; i++) rows[i] = b + i < tile.rows && active(b + i) ? place(b + i) : nullptr;
     for (int64_t f = 0; f < features; f += L) {
       const int64_t some = features - f < L ? features - f : L;
       V<T> square[L];
@@ -170,6 +182,11 @@ inline void take(const Tile<T> &tile, const S *x, int64_t row, int64_t features,
       for (int64_t i = 0; i < some; i++) store(to + (f + i) * stride + b, square[i]);
     }
   }
+}
+template <class T, class S, class Active>
+inline void take(const Tile<T> &tile, const S *x, int64_t row, int64_t features, const Active &active, T *to,
+                 int64_t stride) {
+  take_rows<T>(tile, [&](int64_t b) { return x + tile.order[b] * row; }, features, active, to, stride);
 }
 // The way back; zeros for the sequences without active(b).
 template <class T, class S, class Active>

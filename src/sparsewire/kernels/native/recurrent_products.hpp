@@ -68,10 +68,10 @@ inline Rows<T> rows_of(const Layer &layer, Arena &arena) {
   return found;
 }
 
-// The transposed matrix; row r of the given one is numbered name(r).
+// The transposed matrix; row r of the given one is numbered name(r). `places` says where in it each value lies.
 template <class T, class Name>
 inline Rows<T> transposed(const Rows<T> &m, Arena &arena, const Name &name) {
-  int32_t *starts = arena.of<int32_t>(m.columns + 2);
+  int32_t *starts = arena.of<int32_t>(m.columns + 2), *places = arena.of<int32_t>(m.count);
   uint16_t *indices = arena.of<uint16_t>(m.count);
   T *values = arena.of<T>(m.count);
   if (arena.base) {
@@ -83,9 +83,23 @@ inline Rows<T> transposed(const Rows<T> &m, Arena &arena, const Name &name) {
         const int32_t to = starts[m.indices[k] + 1]++;
         indices[to] = uint16_t(name(r));
         values[to] = m.values[k];
+        places[to] = int32_t(k);
       }
   }
-  return {m.columns, m.rows, m.count, starts, indices, values, nullptr};
+  return {m.columns, m.rows, m.count, starts, indices, values, places};
+}
+
+// After the values have changed: those that were copied by the two functions above.
+template <class S, class T>
+inline void renew_rows(const Layer &layer, const Rows<T> &m) {
+  const S *const given = static_cast<const S *>(layer.values);
+  T *const values = const_cast<T *>(m.values);
+  for (int64_t k = 0; m.places && k < m.count; k++) values[k] = number(given[m.places[k]]);
+}
+template <class T>
+inline void renew_transposed(const Rows<T> &m, const Rows<T> &back) {
+  T *const values = const_cast<T *>(back.values);
+  for (int64_t k = 0; k < m.count; k++) values[k] = m.values[back.places[k]];
 }
 
 // y[r] = (base ? base[r] : bias[r]) + sum of v x[c] for the rows from … to, on N vectors; everything is [number][W].
@@ -172,26 +186,48 @@ inline void all_steps(int64_t vectors, const Rows<T> &m, int64_t steps, const T 
   }
 }
 
-// gradient[k] += <delta of the value's row, x of its column> over n numbers, a whole number of vectors; name(r) is the
-// place of row r's delta.
+// gradient[e] += <d, x of its column> over n numbers, a whole number of vectors, for E weights of a row.
+template <class T, int E>
+inline void row_gradients(const T *d, const uint16_t *indices, const T *x, int64_t stride, int64_t n, T *gradient) {
+  constexpr int64_t L = lanes<T>;
+  constexpr int P = E < 4 ? 2 : 1;  // sums of a weight: a sum by itself would wait for itself
+  const T *p[E];
+  V<T> sums[E][P] = {};
+  for (int e = 0; e < E; e++) p[e] = x + int64_t(indices[e]) * stride;
+  int64_t i = 0;
+  for (; i + P * L <= n; i += P * L)
+#pragma GCC unroll 2
+    for (int j = 0; j < P; j++) {
+      const V<T> at = load(d + i + j * L);
+#pragma GCC unroll 8
+      for (int e = 0; e < E; e++) sums[e][j] += at * load(p[e] + i + j * L);
+    }
+  for (; i < n; i += L)
+    for (int e = 0; e < E; e++) sums[e][0] += load(d + i) * load(p[e] + i);
+#pragma GCC unroll 8
+  for (int e = 0; e < E; e++) gradient[e] += sum<T>(P == 2 ? sums[e][0] + sums[e][P - 1] : sums[e][0]);
+}
+// The gradients of all weights; name(r) is the place of row r's delta.
 template <class T, class Name>
 inline void value_gradients(const Rows<T> &m, const T *deltas, int64_t delta_stride, const Name &name, const T *x,
                             int64_t stride, int64_t n, T *gradient) {
-  constexpr int64_t L = lanes<T>;
-  constexpr int E = 4;  // weights at once share the row's deltas
   for (int64_t r = 0; r < m.rows; r++) {
     const T *const d = deltas + name(r) * delta_stride;
-    const int64_t end = m.starts[r + 1];
-    for (int64_t k = m.starts[r]; k < end; k += E) {
-      const T *p[E];
-      V<T> sums[E] = {};
-      for (int e = 0; e < E; e++) p[e] = x + int64_t(m.indices[k + e < end ? k + e : end - 1]) * stride;
-      for (int64_t i = 0; i < n; i += L) {
-        const V<T> at = load(d + i);
-#pragma GCC unroll 4
-        for (int e = 0; e < E; e++) sums[e] += at * load(p[e] + i);
+    for (int64_t k = m.starts[r]; k < m.starts[r + 1];) {
+      const int64_t left = m.starts[r + 1] - k;
+      const uint16_t *const indices = m.indices + k;
+      T *const to = gradient + k;
+      switch (left) {
+        case 1: row_gradients<T, 1>(d, indices, x, stride, n, to); break;
+        case 2: row_gradients<T, 2>(d, indices, x, stride, n, to); break;
+        case 3: row_gradients<T, 3>(d, indices, x, stride, n, to); break;
+        case 4: row_gradients<T, 4>(d, indices, x, stride, n, to); break;
+        case 5: row_gradients<T, 5>(d, indices, x, stride, n, to); break;
+        case 6: row_gradients<T, 6>(d, indices, x, stride, n, to); break;
+        case 7: row_gradients<T, 7>(d, indices, x, stride, n, to); break;
+        default: row_gradients<T, 8>(d, indices, x, stride, n, to); break;
       }
-      for (int e = 0; e < E && k + e < end; e++) gradient[k + e] += sum<T>(sums[e]);
+      k += left < 8 ? left : 8;
     }
   }
 }

@@ -44,7 +44,7 @@ class Scratch {
   void *memory_ = nullptr;
   size_t size_ = 0;
 };
-enum Use { kInput, kOutput, kValues, kDelta, kOther, kUses };
+enum Use { kInput, kOutput, kValues, kDelta, kOther, kSums, kUses };
 inline Scratch &scratch(Use use) {
   static thread_local Scratch all[kUses];
   return all[use];

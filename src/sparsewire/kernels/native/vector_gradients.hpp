@@ -22,7 +22,7 @@ SW_INLINE void vector_gradients(const VectorSweep<T> &sweep, const int16_t *colu
   constexpr int first = 0, second = first + (P & 1), third = second + (P >> 1 & 1), fourth = third + (P >> 2 & 1);
   constexpr int place[4] = {first, second, third, fourth};
   const T *v = sweep.values + at;
-  T *const grads = sweep.grads + at, *const dx = sweep.dx;
+  T *const dx = sweep.dx;
   const auto step = [&](int64_t k) __attribute__((always_inline)) {
     T total = dx[columns[k]];
 #pragma GCC unroll 4
@@ -33,6 +33,7 @@ SW_INLINE void vector_gradients(const VectorSweep<T> &sweep, const int16_t *colu
   if (dx)
     for (int64_t k = 0; k < n; k++) step(k);
   if (!sweep.grads) return;
+  T *const grads = sweep.grads + at;
   int64_t k = 0;
   for (; k + 4 <= n; k += 4) {
     const Q<T> a = fetch4(sweep.x, columns + k);
