@@ -7,6 +7,10 @@ cross-entropy, backward, SGD. All networks take theirs in turns; each round is a
 ratios: each is the median over the rounds of two times in the same round, so that a slow moment of the machine meets
 both.
 
+* "layers": the sparse layers by autograd, in a loop over batches;
+* "fit": the same network as a `SequenceClassifier` by `fit`, in native whole-network steps;
+* "replicate": one such network for each thread; the steps of all are counted;
+
 * "masked cells": a loop over steps and layers of torch's cells, with W · M in every call, as masked training is
   usually written;
 * "masked nn": torch's layer over the padded batch, and the masks applied to the weights after every step.
@@ -20,8 +24,12 @@ from collections.abc import Callable, Mapping
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
+from torch.utils.data import DataLoader, TensorDataset
 
 from sparsewire.execution.recurrent import SparseGRU, SparseLSTM, SparseRNN
+from sparsewire.models.sequence_classifier import SequenceClassifier
+from sparsewire.training.loop import fit
+from sparsewire.training.replicas import replicate
 
 SYMBOLS, HIDDEN, LAYERS, BATCH, STEPS, CLASSES, RATE = 8, 50, 3, 32, 30, 2, 0.1
 KINDS: dict[str, tuple[type[nn.RNNBase], type[nn.Module], dict[str, str]]] = {
@@ -37,6 +45,7 @@ CELLS: dict[str, Callable[..., Tensor]] = {
     "lstm": torch.lstm_cell,
 }
 Batch = tuple[Tensor, Tensor, Tensor]
+Training = Callable[[list[Batch]], float]  # batches → their mean loss, each before its step
 
 
 def batches(count: int) -> list[Batch]:
@@ -98,7 +107,7 @@ def by_sparse(layer: nn.Module) -> Callable[[Tensor, Tensor], Tensor]:
 
 def stepping(
     layer: nn.Module, forward: Callable[[Tensor, Tensor], Tensor], masks: Mapping[str, Tensor] | None
-) -> Callable[[Batch], float]:
+) -> Training:
     readout = nn.Linear(HIDDEN, CLASSES)
     optimizer = torch.optim.SGD([*layer.parameters(), *readout.parameters()], lr=RATE)
 
@@ -113,11 +122,37 @@ def stepping(
                 layer.get_parameter(name).mul_(mask)
         return loss.item()
 
-    return step
+    return lambda data: statistics.fmean(step(batch) for batch in data)
 
 
-def steppers(kind: str, density: float) -> dict[str, Callable[[Batch], float]]:
-    """The three ways to train one network, from the same weights."""
+def fitting(kind: str, layers: list[nn.Module]) -> Training:
+    """The same networks by `fit`, or several by `replicate`: 0 pads, the vectors of the other symbols are one-hot."""
+    models = []
+    for layer in layers:
+        torch.manual_seed(1)
+        readout = nn.Linear(HIDDEN, CLASSES)
+        model = SequenceClassifier(kind, SYMBOLS, HIDDEN, CLASSES, LAYERS, symbols=SYMBOLS + 1, padding=0)
+        model.recurrent, model.readout = layer, readout
+        model.embedding.weight.requires_grad_(False).copy_(torch.eye(SYMBOLS + 1)[:, 1:])
+        models.append(model)
+    optimizers = [torch.optim.SGD([p for p in model.parameters() if p.requires_grad], lr=RATE) for model in models]
+
+    def train(data: list[Batch]) -> float:
+        ends = torch.arange(STEPS)
+        symbols = [(x.argmax(2) + 1) * (ends < lengths[:, None]) for x, lengths, _ in data]
+        samples = TensorDataset(torch.cat(symbols), torch.cat([labels for *_, labels in data]))
+        source = DataLoader(samples, batch_size=BATCH)
+        if len(models) == 1:
+            history = fit(models[0], source, optimizer=optimizers[0], epochs=1)
+        else:
+            history = replicate(models, source, optimizer=optimizers, epochs=1)[0]
+        return history.loss[0]
+
+    return train
+
+
+def trainings(kind: str, density: float) -> dict[str, Training]:
+    """The ways to train one network, from the same weights."""
     dense_class, sparse_class, options = KINDS[kind]
     torch.manual_seed(0)
     layers = [dense_class(SYMBOLS, HIDDEN, LAYERS, batch_first=True, **options) for _ in range(2)]
@@ -127,29 +162,34 @@ def steppers(kind: str, density: float) -> dict[str, Callable[[Batch], float]]:
         for layer in layers:
             for name, mask in masks.items():
                 layer.get_parameter(name).mul_(mask)
-    sparse = sparse_class.from_dense(layers[0], masks)  # type: ignore[attr-defined]
+    sparse = [sparse_class.from_dense(layers[0], masks) for _ in range(2 + torch.get_num_threads())]  # type: ignore[attr-defined]
     ways = {
         "masked cells": (layers[0], by_cells(kind, layers[0], masks), None),
         "masked nn": (layers[1], by_layer(layers[1]), masks),
-        "sparsewire": (sparse, by_sparse(sparse), None),
+        "layers": (sparse[0], by_sparse(sparse[0]), None),
     }
     found = {}
     for name, way in ways.items():
         torch.manual_seed(1)  # the same readout
         found[name] = stepping(*way)
-    return found
+    return found | {"fit": fitting(kind, sparse[1:2]), "replicate": fitting(kind, sparse[2:])}
 
 
-def measure(ways: dict[str, Callable[[Batch], float]], data: list[Batch], rounds: int) -> dict[str, list[float]]:
-    """Seconds of a step of each way in each round; sparsewire's is the mean of many, being the shortest."""
+# Batches at a time: the shorter a way's step, the more.
+AT_A_TIME = {"masked cells": 2, "masked nn": 2, "layers": 10, "fit": 60, "replicate": 60}
+
+
+def measure(ways: dict[str, Training], data: list[Batch], rounds: int) -> dict[str, list[float]]:
+    """Seconds of a step of each way in each round."""
     times: dict[str, list[float]] = {name: [] for name in ways}
     for number in range(rounds + 1):
-        for name, step in ways.items():
-            repeats = 10 if name == "sparsewire" else 2
+        for name, train in ways.items():
+            some = (data * AT_A_TIME[name])[: AT_A_TIME[name]]
             start = time.perf_counter()
-            losses = [step(data[k % len(data)]) for k in range(repeats)]
+            train(some)
             if number:  # the first round is for warming up
-                times[name].append((time.perf_counter() - start) / len(losses))
+                networks = torch.get_num_threads() if name == "replicate" else 1
+                times[name].append((time.perf_counter() - start) / len(some) / networks)
     return times
 
 
@@ -163,18 +203,21 @@ def main() -> None:
     data = batches(10)
     for threads in options.threads:
         torch.set_num_threads(threads)
-        print(f"\n{f'{threads} thread(s)':14}{'density':>8}{'steps/s':>10}{'of masked cells':>18}{'of masked nn':>15}")
+        print(f"\n{f'{threads} thread(s)':24}{'density':>8}{'steps/s':>10}{'of masked cells':>18}{'of masked nn':>15}")
         for kind in options.kinds:
             for density in options.densities:
-                losses = [[step(batch) for batch in data[:3]] for step in steppers(kind, density).values()]
-                assert all(abs(a - b) < 1e-4 for loss in losses for a, b in zip(loss, losses[0], strict=True)), losses
-                times = measure(steppers(kind, density), data, options.rounds)
-                ours = times["sparsewire"]
-                cells, layer = (
-                    statistics.median(other / own for other, own in zip(times[name], ours, strict=True))
-                    for name in ("masked cells", "masked nn")
-                )
-                print(f"{kind:14}{density:8.2f}{1 / statistics.median(ours):10.0f}{cells:16.1f} ×{layer:13.1f} ×")
+                losses = [train(data[:3]) for train in trainings(kind, density).values()]
+                assert all(abs(loss - losses[0]) < 1e-4 for loss in losses), losses
+                times = measure(trainings(kind, density), data, options.rounds)
+                for name in ("layers", "fit") if threads == 1 else ("layers", "fit", "replicate"):
+                    cells, layer = (
+                        statistics.median(other / own for other, own in zip(times[way], times[name], strict=True))
+                        for way in ("masked cells", "masked nn")
+                    )
+                    speed = 1 / statistics.median(times[name])
+                    print(
+                        f"{f'{kind}, {name}':24}{density:8.2f}{speed:10.0f}{cells:16.1f} ×{layer:13.1f} ×", flush=True
+                    )
 
 
 if __name__ == "__main__":

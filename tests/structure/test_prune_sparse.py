@@ -42,6 +42,6 @@ def test_whole_neurons_of_a_sparse_model():
 
 def test_more_than_a_sparse_model_stores_is_refused():
     sparse = dense_and_sparse(0.2)[1]
-    with pytest.raises(RequestError, match="density: found 0.9, which is .* but the masks hold only"):
+    with pytest.raises(RequestError, match=r"density: found 0\.9, which is .* but the masks hold only"):
         prune(sparse, score="magnitude", density=0.9)
     assert prune(sparse, score="magnitude", density=1.0, only="2.*")["2.weight"].all()

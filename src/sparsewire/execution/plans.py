@@ -151,7 +151,7 @@ class Plan:
             if name == row.name or name in row.weights:
                 return row
         raise UnknownNameError(
-            "row of the plan", name, [name for row in self.rows for name in (row.name, *row.weights)]
+            "row of the plan", name, dict.fromkeys(name for row in self.rows for name in (row.name, *row.weights))
         )
 
 

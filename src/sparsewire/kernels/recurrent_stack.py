@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cached_property
 
 from sparsewire.errors import RequestError, UnknownNameError
 from sparsewire.kernels.junctions import Junction
@@ -76,13 +75,10 @@ class Stack:
         """Of every weight, and numbers in every bias."""
         return GATES[self.kind] * self.hidden
 
-    @cached_property
+    @property
     def described(self) -> list[tuple[int, ...]]:
         """The fields of junctions.hpp's `Layer` that say where the weights are, for each junction."""
-        return [
-            (j.outputs, j.inputs, j.block, j.group, j.count, j.columns.data_ptr(), j.starts.data_ptr())
-            for j in self.junctions
-        ]
+        return [junction.described for junction in self.junctions]
 
     def extent(self, shape: Sequence[int]) -> tuple[int, int]:
         """Steps and batch of an input of this shape."""

@@ -41,8 +41,9 @@ def prune(
 
     Args:
         model: a model, of which the weights of Linear, Conv, recurrent and attention layers can be pruned; a sparse
-            layer is scored as a matrix with zeros, and loses only what it stores. Or weights by name, such as a state dict: then every floating tensor of two or more dimensions whose name ends in
-            "weight" or holds "weight_" (embeddings too; leave those out with `only`).
+            layer is scored as a matrix with zeros, and loses only what it stores. Or weights by name, such as a state
+            dict: then every floating tensor of two or more dimensions whose name ends in "weight" or holds "weight_"
+            (embeddings too; leave those out with `only`).
         score: how important a weight is: a name ("magnitude", "random", "neuron_l1", "neuron_l2"), a function
             weight → scores (such as `lambda w: (w * w.grad).abs()`), a `ModelScore`, or a mapping name → scores.
         density: the fraction that is kept, from 0 to 1, of all selected weights, also where `masks` dropped some.
