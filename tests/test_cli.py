@@ -709,7 +709,7 @@ BENCH = ["bench", "--seconds", "0.001", "--density", "0.5"]
 def test_bench_measures_the_layers_that_are_named() -> None:
     result = do(*BENCH, "--layer", "8x4", "--layer", "6x5", "--density", "0.1", "--batch", "2", "--batch", "3")
     assert result.exit_code == 0, result.output
-    assert result.stdout.startswith("training step (forward and backward), float32, ")
+    assert result.stdout.startswith("Training step (forward and backward), float32, ")
     rows = re.findall(r"(\d+×\d+) +([\d.]+) +(\d+) .*(?:sparse: [\d.]+× faster|use dense: [\d.]+×)", result.stdout)
     assert rows == [(s, d, b) for s in ("8×4", "6×5") for d in ("0.5", "0.1") for b in "23"]
 

@@ -158,7 +158,7 @@ def _measure(
 
 
 def _what(training: bool) -> str:
-    return "training step (forward and backward)" if training else "inference (forward)"
+    return "Training step (forward and backward)" if training else "Inference (forward)"
 
 
 def _cells(gain: "Gain") -> tuple[str | int | float, ...]:

@@ -22,7 +22,7 @@ from sparsewire.errors import FileError, RequestError
 FILE = Path(os.environ.get("SPARSEWIRE_LIBRARY", Path(__file__).with_name("_sparsewire_kernels.so")))
 DTYPES = {torch.float32: 0, torch.float64: 1, torch.bfloat16: 2}
 # The same number stands in native/about.cpp: a library with another one takes other arguments.
-INTERFACE = 1
+INTERFACE = 2
 _SWITCH, _WIDTH = "SPARSEWIRE_NATIVE", "SPARSEWIRE_VECTOR_BYTES"
 # Every parameter is 64 bits wide: "i" an integer or an address, "d" a double. ctypes checks and converts a c_void_p
 # twice as fast as a c_int64, and they are passed alike.

@@ -8,45 +8,26 @@ back. One thread trains one network, so that a result does not depend on how man
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Literal, NamedTuple
+from typing import ClassVar, NamedTuple
 
 import torch
 from torch import Tensor
 
 from sparsewire.errors import RequestError, UnknownNameError
 from sparsewire.kernels import native
-from sparsewire.kernels.junctions import Junction
+from sparsewire.kernels.whole_steps import (
+    ACTIVATIONS,
+    RULES,
+    SETTINGS,
+    StepLayer,
+    Update,
+    check_places,
+    check_update,
+    layer_row,
+    trainee_row,
+)
 
-Update = Literal["none", "sgd", "adam", "adamw"]
-
-_RULES = {"none": -1, "sgd": 0, "adam": 1, "adamw": 2}
-_ACTIVATIONS = {"identity": 0, "relu": 1, "tanh": 2, "sigmoid": 3}
 _WIDEST = 4  # vectors in a tile, as in tiles.hpp
-_SETTINGS = 6
-
-
-class Trainee(NamedTuple):
-    """The values of a layer, or its bias, with what belongs to them.
-
-    Args:
-        numbers: contiguous; used where they are.
-        trained: whether there is a gradient.
-        memory: of the optimizer, each like `numbers`: () or (momentum,) for "sgd", (mean, mean of squares) for "adam"
-            and "adamw".
-    """
-
-    numbers: Tensor
-    trained: bool = True
-    memory: tuple[Tensor, ...] = ()
-
-
-class StepLayer(NamedTuple):
-    """act(W x + b): the connections, the live values in their order, the bias, the activation's name."""
-
-    junction: Junction
-    values: Trainee
-    bias: Trainee | None
-    activation: str
 
 
 class Steps(NamedTuple):
@@ -63,20 +44,6 @@ class Steps(NamedTuple):
     labels: Tensor
     rows: Tensor
     ends: Tensor
-
-
-class Taken(NamedTuple):
-    """What became of the steps.
-
-    Args:
-        losses: of each step that was taken, before it; if they ended at a loss that is not finite, that one as well.
-        steps: how many were taken.
-        stranger: whether they ended at a batch with a label that is no class.
-    """
-
-    losses: list[float]
-    steps: int
-    stranger: bool
 
 
 @dataclass(frozen=True, eq=False)
@@ -97,6 +64,7 @@ class NetworkStep:
 
     Example:
         >>> from sparsewire.kernels.junctions import junction_of
+        >>> from sparsewire.kernels.whole_steps import Trainee, run_steps
         >>> values, bias = torch.zeros(2), torch.zeros(2)
         >>> junction = junction_of(torch.ones(2, 1, dtype=torch.bool))
         >>> step = NetworkStep([StepLayer(junction, Trainee(values), Trainee(bias), "identity")], "sgd")
@@ -106,6 +74,8 @@ class NetworkStep:
         ...     assert abs(run_steps([(step, batch)], threads=1)[0].losses[0] - 0.693147) < 1e-6  # log 2
         ...     assert values.tolist() == bias.tolist() == [-0.5, 0.5]
     """
+
+    function: ClassVar[str] = "network_step"
 
     layers: Sequence[StepLayer]
     update: Update
@@ -125,11 +95,11 @@ class NetworkStep:
             )
             for layer in self.layers
         ]
-        settings = torch.zeros(2 * len(self.layers), _SETTINGS, dtype=torch.float64)
+        settings = torch.zeros(2 * len(self.layers), SETTINGS, dtype=torch.float64)
         trainees = [trainee for layer in self.layers for trainee in (layer.values, layer.bias)]
         flat = [buffer for pair in buffers for buffer in pair]
-        rows = [_layer_row(layer, pair) for layer, pair in zip(self.layers, buffers, strict=True)]
-        parts = [_trainee_row(*some) for some in zip(trainees, flat, settings, strict=True)]
+        rows = [layer_row(layer, pair) for layer, pair in zip(self.layers, buffers, strict=True)]
+        parts = [trainee_row(*some) for some in zip(trainees, flat, settings, strict=True)]
         made = {
             "gradients": [_wanted(layer, pair) for layer, pair in zip(self.layers, buffers, strict=True)],
             "settings": settings,
@@ -139,64 +109,27 @@ class NetworkStep:
         for name, value in made.items():
             object.__setattr__(self, name, value)
 
+    @property
+    def dtype(self) -> torch.dtype:
+        """Of all numbers."""
+        return self.layers[0].values.numbers.dtype
 
-def run_steps(networks: Sequence[tuple[NetworkStep, Steps]], threads: int) -> list[Taken]:
-    """Lets every network take its steps, side by side; native.is_at_hand() has to be true.
+    def record(self, steps: Steps, losses: Tensor, taken: Tensor) -> tuple[list[int], object]:
+        """The fields of `Network` in network_step.cpp, and what has to live as long as they are read.
 
-    A network stops early, with the weights as they were before the step, at a loss that is not finite and at a label
-    that is no class.
-
-    Args:
-        networks: all of one dtype, no two of them sharing a tensor that changes.
-        threads: how many networks are trained at a time; the results do not depend on it.
-
-    Raises:
-        RequestError: rows beyond the samples, samples of another size, or tensors that the kernel cannot read.
-    """
-    losses, taken, table = [], torch.zeros(len(networks), 2, dtype=torch.int64), []
-    for place, (network, steps) in enumerate(networks):
-        _check_steps(network, steps)
-        count = len(steps.ends) - 1
-        losses.append(torch.zeros(count, dtype=torch.float64))
+        Raises:
+            RequestError: rows beyond the samples, samples of another size, or tensors that the kernel cannot read.
+        """
+        _check_steps(self, steps)
         data = [native.address(tensor) for tensor in steps]
-        own = [native.address(tensor) for tensor in network._tables[:2]]
-        out = [native.address(tensor) for tensor in (losses[place], taken[place], network._space)]
-        table.append([*data, count, len(network.layers), *own, _RULES[network.update], *out])
-    if not networks:
-        return []
-    records = torch.tensor(table)
-    dtype = native.DTYPES[networks[0][0].layers[0].values.numbers.dtype]
-    native.function("network_step")(dtype, native.address(records), len(networks), threads)
-    return [_taken(*some) for some in zip(losses, taken.tolist(), strict=True)]
-
-
-def _taken(losses: Tensor, end: list[int]) -> Taken:
-    count, stranger = end
-    return Taken(losses[: count if stranger else count + 1].tolist(), count, bool(stranger))
+        own = [native.address(tensor) for tensor in self._tables[:2]]
+        out = [native.address(tensor) for tensor in (losses, taken, self._space)]
+        return [*data, len(steps.ends) - 1, len(self.layers), *own, RULES[self.update], *out], None
 
 
 def _wanted(layer: StepLayer, buffers: tuple[Tensor, Tensor | None]) -> tuple[Tensor | None, Tensor | None]:
     values, bias = buffers
     return values if layer.values.trained else None, bias if layer.bias is not None and layer.bias.trained else None
-
-
-def _layer_row(layer: StepLayer, gradient: tuple[Tensor, Tensor | None]) -> list[int]:
-    """The fields of `Layer` in junctions.hpp."""
-    junction, bias = layer.junction, None if layer.bias is None else layer.bias.numbers
-    shape = [junction.outputs, junction.inputs, junction.block, junction.group, junction.count]
-    at = [native.address(tensor) for tensor in (junction.columns, junction.starts, layer.values.numbers, bias)]
-    return [*shape, *at, _ACTIVATIONS[layer.activation], *(native.address(tensor) for tensor in gradient)]
-
-
-def _trainee_row(trainee: Trainee | None, gradient: Tensor | None, settings: Tensor) -> list[int]:
-    """The fields of `Parameter` in network_step_update.hpp."""
-    if trainee is None or not trainee.trained:
-        return [0] * 6
-    memory = [native.address(tensor) for tensor in trainee.memory] + [0, 0]
-    return [
-        native.address(trainee.numbers), native.address(gradient), *memory[:2],
-        trainee.numbers.numel(), native.address(settings),
-    ]  # fmt: skip
 
 
 def _space_of(layers: Sequence[StepLayer]) -> int:
@@ -208,14 +141,13 @@ def _space_of(layers: Sequence[StepLayer]) -> int:
 
 
 def _check(layers: Sequence[StepLayer], update: str) -> None:
-    if update not in _RULES:
-        raise UnknownNameError("update", update, _RULES)
+    check_update(update)
     if not layers:
         raise RequestError("layers: found none, expected at least one")
     first, width = layers[0].values.numbers, layers[0].junction.inputs
     for place, layer in enumerate(layers):
-        if layer.activation not in _ACTIVATIONS:
-            raise UnknownNameError("activation", layer.activation, _ACTIVATIONS)
+        if layer.activation not in ACTIVATIONS:
+            raise UnknownNameError("activation", layer.activation, ACTIVATIONS)
         if layer.junction.inputs != width:
             raise RequestError(f"layer {place}: found {layer.junction.inputs} inputs, expected {width}")
         width = layer.junction.outputs
@@ -237,15 +169,10 @@ def _check(layers: Sequence[StepLayer], update: str) -> None:
 def _check_steps(network: NetworkStep, steps: Steps) -> None:
     inputs, labels, rows, ends = steps
     numbers, features = network.layers[0].values.numbers, network.layers[0].junction.inputs
-    whole = all(part.is_cpu and part.is_contiguous() and part.dtype == torch.int64 for part in (labels, rows, ends))
-    if not whole or inputs.dtype != numbers.dtype or not (inputs.is_cpu and inputs.is_contiguous()):
+    if inputs.dtype != numbers.dtype or not (inputs.is_cpu and inputs.is_contiguous()):
         raise RequestError(
-            f"steps: found inputs of {inputs.dtype} and labels of {labels.dtype}, expected contiguous tensors on the "
-            f"CPU, of {numbers.dtype} and torch.int64"
+            f"steps: found inputs of {inputs.dtype}, expected a contiguous tensor on the CPU, of {numbers.dtype}"
         )
     if inputs.dim() != 2 or inputs.shape != (len(labels), features):
         raise RequestError(f"inputs: found shape {tuple(inputs.shape)}, expected ({len(labels)}, {features})")
-    if len(rows) and not (int(rows.min()) >= 0 and int(rows.max()) < len(labels)):
-        raise RequestError(f"rows: found {int(rows.min())} to {int(rows.max())}, expected 0 to {len(labels) - 1}")
-    if int(ends[-1]) > len(rows) or int(ends[0]) < 0 or bool((ends.diff() < 1).any()):
-        raise RequestError(f"ends: found {ends.tolist()}, expected increasing numbers from 0 to {len(rows)}")
+    check_places(labels, rows, ends)

@@ -9,6 +9,7 @@ from torch import nn
 
 from sparsewire.execution.linear import SparseLinear
 from sparsewire.execution.sequences import ACTIVATIONS, SparseSequential
+from sparsewire.execution.sparse_module import SparseModule
 from sparsewire.kernels import native
 
 HOOKS = ("_forward_hooks", "_forward_pre_hooks", "_backward_hooks", "_backward_pre_hooks")
@@ -29,9 +30,14 @@ class Chain(NamedTuple):
         return [parameter for layer in self.linears for parameter in layer.parameters()]
 
     @property
+    def sparse_layers(self) -> list[SparseModule]:
+        """Those that store their live weights only."""
+        return [layer for layer in self.linears if isinstance(layer, SparseLinear)]
+
+    @property
     def is_sparse(self) -> bool:
-        """Whether some layer stores its live weights only."""
-        return any(isinstance(layer, SparseLinear) for layer in self.linears)
+        """Whether there are such layers."""
+        return bool(self.sparse_layers)
 
 
 def against_chain(model: nn.Module) -> Iterator[str]:
@@ -42,7 +48,9 @@ def against_chain(model: nn.Module) -> Iterator[str]:
         'the model is a Linear, not an nn.Sequential'
     """
     yield from _against_modules(model)
-    yield from _against_parameters(model)
+    yield from against_parameters(model)
+    if any(not isinstance(layer.weight, nn.Parameter) for layer in chain_of(model).linears):
+        yield "a weight is no parameter"
     if chain_of(model).is_sparse and not native.is_at_hand():
         yield "the model has sparse layers, and their native kernels are not at hand"
 
@@ -51,13 +59,7 @@ def _against_modules(model: nn.Module) -> Iterator[str]:
     if type(model) not in _SEQUENCES:
         yield f"the model is a {type(model).__name__}, not an nn.Sequential"
         return
-    for name, module in model.named_modules():
-        if any(getattr(module, hooks) for hooks in HOOKS) or "forward" in vars(module):
-            yield f"module {name!r} has hooks, or a forward of its own"
-        if getattr(module, "_compiled_call_impl", None) is not None:
-            yield f"module {name!r} is compiled"
-    if torch.is_autocast_enabled("cpu") or nn.modules.module._has_any_global_hook():  # type: ignore[no-untyped-call]
-        yield "autocast, or a hook on all modules, is on"
+    yield from against_calls(model)
     leaves = _leaves(model)
     for place, (name, module) in enumerate(leaves):
         flatten = place == 0 and type(module) is nn.Flatten and (module.start_dim, module.end_dim) == (1, -1)
@@ -73,7 +75,29 @@ def _against_modules(model: nn.Module) -> Iterator[str]:
             yield "the sizes of the layers do not fit each other"
 
 
-def _against_parameters(model: nn.Module) -> Iterator[str]:
+def against_calls(model: nn.Module) -> Iterator[str]:
+    """What makes a call of the model more than its modules' own computations.
+
+    Example:
+        >>> list(against_calls(nn.Linear(2, 1)))
+        []
+    """
+    for name, module in model.named_modules():
+        if any(getattr(module, hooks) for hooks in HOOKS) or "forward" in vars(module):
+            yield f"module {name!r} has hooks, or a forward of its own"
+        if getattr(module, "_compiled_call_impl", None) is not None:
+            yield f"module {name!r} is compiled"
+    if torch.is_autocast_enabled("cpu") or nn.modules.module._has_any_global_hook():  # type: ignore[no-untyped-call]
+        yield "autocast, or a hook on all modules, is on"
+
+
+def against_parameters(model: nn.Module) -> Iterator[str]:
+    """What keeps native code from reading and writing a model's parameters where they lie.
+
+    Example:
+        >>> next(against_parameters(nn.Linear(2, 1).to(torch.bfloat16)))
+        "parameter 'weight' is of torch.bfloat16; all must be float32, or all float64"
+    """
     named = list(model.named_parameters(remove_duplicate=False))
     if len({id(parameter) for _, parameter in named}) < len(named):
         yield "two layers share a parameter"
@@ -84,8 +108,6 @@ def _against_parameters(model: nn.Module) -> Iterator[str]:
     ]
     if len(set(places)) < len(places):  # e.g. nn.Parameter(other.weight.t()): a second name for the same memory
         yield "two parameters share their memory"
-    if any(not isinstance(layer.weight, nn.Parameter) for layer in chain_of(model).linears):
-        yield "a weight is no parameter"
     for name, parameter in named:
         if type(parameter) is not nn.Parameter or not parameter.is_cpu or parameter.layout != torch.strided:
             yield f"parameter {name!r} is not a plain dense one on the CPU"

@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 from sparsewire.errors import DivergedError, RequestError
-from sparsewire.kernels.network_step import Taken, run_steps
+from sparsewire.kernels.whole_steps import Job, Taken, run_steps
 from sparsewire.structure.masks import Masks
 from sparsewire.training.fused import Choice, choose
 from sparsewire.training.history import Epoch, History
@@ -16,10 +16,10 @@ from sparsewire.training.judging import evaluate, modes_kept
 from sparsewire.training.optimizer import SparseOptimizer
 from sparsewire.training.passes import Course as Course
 from sparsewire.training.passes import OnEpoch as OnEpoch
-from sparsewire.training.passes import Pending, go_through
+from sparsewire.training.passes import go_through
 
 # Native steps that wait to be run, alone or beside those of other networks; at the end the history.
-Training: TypeAlias = Generator[Pending, Taken, History]
+Training: TypeAlias = Generator[Job, Taken, History]
 
 
 def all_epochs(course: Course, epochs: int) -> Training:
@@ -61,7 +61,7 @@ def run_together(trainings: Sequence[Training], threads: int) -> list[History]:
         threads: networks at a time; no result depends on it.
     """
     histories: dict[int, History] = {}
-    pending: dict[int, Pending] = {}
+    pending: dict[int, Job] = {}
 
     def go_on(number: int, answer: Taken | None) -> None:
         try:
@@ -77,11 +77,10 @@ def run_together(trainings: Sequence[Training], threads: int) -> list[History]:
     for number in range(len(trainings)):
         go_on(number, None)
     while pending:
-        for dtype in (torch.float32, torch.float64):
-            some = {number: steps for number, steps in pending.items() if steps[1].inputs.dtype == dtype}
-            for number, taken in zip(some, run_steps(list(some.values()), threads), strict=True):
-                del pending[number]
-                go_on(number, taken)
+        some = dict(pending)
+        pending.clear()
+        for number, taken in zip(some, run_steps(list(some.values()), threads), strict=True):
+            go_on(number, taken)
     return [histories[number] for number in range(len(trainings))]
 
 

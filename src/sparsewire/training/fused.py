@@ -1,4 +1,4 @@
-"""Which way a training step goes: through autograd, or through the whole-network step for chains of dense layers."""
+"""Which way a training step goes: through autograd, or through the whole-network step for chains and classifiers."""
 
 import itertools
 import math
@@ -12,10 +12,12 @@ from torch.optim import SGD, Adam, AdamW, Optimizer
 from torch.optim import optimizer as optimizers
 
 from sparsewire.kernels import native
+from sparsewire.models.sequence_classifier import SequenceClassifier
 from sparsewire.training.chains import HOOKS, Chain, against_chain, chain_of
 from sparsewire.training.history import Route
-from sparsewire.training.native_steps import LARGEST_DENSE
+from sparsewire.training.native_steps import LARGEST_DENSE, Form
 from sparsewire.training.optimizer import SparseOptimizer
+from sparsewire.training.recurrent_steps import Recurrent, against_recurrent
 from sparsewire.training.rules import Static
 
 Loss: TypeAlias = Callable[[Any, Any], Tensor]
@@ -37,12 +39,12 @@ class Choice(NamedTuple):
             "native": live weights only, many steps in one native call, with SGD, Adam or AdamW as part of it. On the
             last two neither `.grad` nor optimizer.step() is used, save for the first step of each epoch.
         reason: empty for "native", and for "update" where nobody asked about whole epochs.
-        chain: the model as a chain, or None for "autograd".
+        chain: the model as a chain or as a recurrent classifier, or None for "autograd".
     """
 
     route: Route
     reason: str = ""
-    chain: Chain | None = None
+    chain: Form | None = None
 
 
 def choose(
@@ -63,8 +65,12 @@ def choose(
     * so does a chain of dense layers under masks which keep so few weights that it pays to take these out for an epoch
       and to put them back at its end.
 
-    The last two agree with autograd to some 1e-6 of a weight's scale a step. With several threads large chains of
-    sparse layers go by autograd, as their layers then use all threads.
+    A `SequenceClassifier` is trained natively, sparse or dense, with SGD, Adam or AdamW, clipped or not; if it is
+    dense, only as long as it is small, and under masks for whole epochs and without clipping (autograd's norm also
+    counts the gradients of weights that do not exist).
+
+    All but SGD on dense layers agree with autograd to some 1e-6 of a weight's scale a step. With several threads large
+    networks of sparse layers go by autograd, as their layers then use all threads.
 
     Args:
         model: what is trained.
@@ -83,6 +89,8 @@ def choose(
     reason = fused_reason(model, loss)
     if reason is not None:
         return Choice("autograd", reason)
+    if isinstance(model, SequenceClassifier):
+        return _choose_recurrent(Recurrent(model), optimizer, clip_norm, whole_epochs)
     chain = chain_of(model)
     clipped = "" if clip_norm is None else "the gradients are clipped"
     if chain.is_sparse:
@@ -98,6 +106,33 @@ def choose(
     return Choice("gradients" if against else "update", against or (reason if whole_epochs else ""), chain)
 
 
+def _choose_recurrent(form: Recurrent, optimizer: Optimizer, clip_norm: float | None, whole_epochs: bool) -> Choice:
+    """Native where the optimizer can be part of the step; dense weights under masks only for whole epochs."""
+    reason = next(_against_native(form, optimizer), "") or next(_against_places(form, optimizer), "")
+    if not reason and clip_norm is not None:
+        reason = next(_against_clipping(form, optimizer), "")
+    if not reason and not form.is_sparse and isinstance(optimizer, SparseOptimizer) and not whole_epochs:
+        reason = "the masks are on dense weights, of which the live part is taken out for whole epochs only"
+    return Choice("gradients" if reason else "native", reason, form)
+
+
+def _against_places(form: Recurrent, optimizer: Optimizer) -> Iterator[str]:
+    weights = set(map(id, form.weights))
+    if isinstance(optimizer, SparseOptimizer):
+        for name in optimizer._project.masks:
+            if id(optimizer._weights[name]) not in weights:
+                yield f"{name!r} is masked, and is no weight of a layer"
+
+
+def _against_clipping(form: Recurrent, optimizer: Optimizer) -> Iterator[str]:
+    """Why the norm of the gradients would be another one than torch's."""
+    owned = {id(weight) for group in inner_of(optimizer).param_groups for weight in group["params"]}
+    if any(parameter.requires_grad and id(parameter) not in owned for parameter in form.parameters):
+        yield "the gradients are clipped, and some belong to weights that are not the optimizer's"
+    if isinstance(optimizer, SparseOptimizer) and optimizer._project.masks:  # of dense weights
+        yield "the gradients are clipped, and those of masked weights count in their norm"
+
+
 def fused_reason(model: nn.Module, loss: Loss | None = None) -> str | None:
     """Why the whole-network step cannot train this model with this loss, or None if it can.
 
@@ -105,7 +140,8 @@ def fused_reason(model: nn.Module, loss: Loss | None = None) -> str | None:
         >>> fused_reason(nn.Sequential(nn.Linear(4, 3), nn.GELU(), nn.Linear(3, 2)))
         "module '1' is a GELU; only Linear, ReLU, Tanh, Sigmoid, Identity and a first Flatten will do"
     """
-    against = itertools.chain(against_chain(model), _against_loss(loss))
+    own = against_recurrent(model) if type(model) is SequenceClassifier else against_chain(model)
+    against = itertools.chain(own, _against_loss(loss))
     return next(against, None)
 
 
@@ -142,7 +178,7 @@ def _against_update(chain: Chain, optimizer: Optimizer) -> Iterator[str]:
     yield from _against_changes(chain, optimizer)
 
 
-def _against_native(chain: Chain, optimizer: Optimizer) -> Iterator[str]:
+def _against_native(chain: Form, optimizer: Optimizer) -> Iterator[str]:
     """Why the update cannot be part of the native step on live weights."""
     yield from _against_masks(optimizer)
     inner = inner_of(optimizer)
@@ -198,7 +234,7 @@ def _against_options(inner: Optimizer, plain: Mapping[str, object]) -> Iterator[
                 yield f"the optimizer has {option}={group[option]}"
 
 
-def _against_changes(chain: Chain, optimizer: Optimizer) -> Iterator[str]:
+def _against_changes(chain: Form, optimizer: Optimizer) -> Iterator[str]:
     inner = inner_of(optimizer)
     if {id(weight) for group in inner.param_groups for weight in group["params"]} - set(map(id, chain.parameters)):
         yield "the optimizer has parameters that are not the model's"

@@ -1,17 +1,24 @@
 """The native whole-network step on a model's own tensors: its weights, and the memory that its torch optimizer has."""
 
 from collections.abc import Mapping
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeAlias
 
 import torch
 from torch import Tensor, nn
 from torch.optim import SGD, Adam, Optimizer
 
 from sparsewire.execution.linear import SparseLinear
+from sparsewire.execution.sparse_module import SparseModule
 from sparsewire.kernels.junctions import Junction, junction_of
-from sparsewire.kernels.network_step import NetworkStep, StepLayer, Steps, Taken, Trainee, Update, run_steps
+from sparsewire.kernels.network_step import NetworkStep, Steps
+from sparsewire.kernels.recurrent_step import RecurrentStep
+from sparsewire.kernels.whole_steps import Job, StepLayer, Taken, Trainee, Update, run_steps
 from sparsewire.training.chains import Chain, sides
 from sparsewire.training.optimizer import SparseOptimizer
+from sparsewire.training.recurrent_steps import Recurrent, recurrent_step, sequences_of
+
+# A model that native steps can train.
+Form: TypeAlias = Chain | Recurrent
 
 # A dense layer with more inputs would not be one block, and its values not in the order of its own memory.
 LARGEST_DENSE = 16384
@@ -42,16 +49,17 @@ class _Loan(NamedTuple):
 
 
 class NativeSteps:
-    """A chain and its optimizer, ready for native steps; made after the optimizer's first step, which makes its memory.
+    """A network and its optimizer, ready for native steps; made after the optimizer's first step has made its memory.
 
     Weights and memory are changed in place, where their order serves. Of dense weights under masks the live part is
     lent; `account` brings it home, and until then the model is as it was.
 
     Args:
-        chain: the model.
+        form: the model, as a chain or a recurrent classifier.
         optimizer: SGD, Adam or AdamW, by itself or in a SparseOptimizer; or None, for gradients alone.
         known: structures by the weights' identity, from the last time; new ones are added.
         many: whether so many samples follow that it pays to lend values of sparse layers in the fastest order too.
+        clip_norm: the largest norm of all gradients, for recurrent classifiers; None: any.
 
     Example:
         >>> from sparsewire.kernels import native
@@ -63,29 +71,33 @@ class NativeSteps:
     """
 
     def __init__(
-        self, chain: Chain, optimizer: Optimizer | None, known: dict[int, Structure], many: bool = False
+        self,
+        form: Form,
+        optimizer: Optimizer | None,
+        known: dict[int, Structure],
+        many: bool = False,
+        clip_norm: float | None = None,
     ) -> None:
-        self._optimizer = optimizer
+        self._form, self._optimizer, self._known, self._many = form, optimizer, known, many
         self._inner = optimizer.inner if isinstance(optimizer, SparseOptimizer) else optimizer
         self._groups = {} if self._inner is None else _groups_of(self._inner)
+        self._masks = _masks_of(optimizer)
         self._loans: list[_Loan] = []
-        masks = _masks_of(optimizer)
-        layers = []
-        for layer, activation in zip(chain.linears, (*chain.activations, "identity"), strict=True):
-            structure = _structure(layer, masks.get(id(layer.weight)), known, many)
-            values = self._trainee(layer.weight, structure.places)
-            bias = None if layer.bias is None else self._trainee(layer.bias, None)
-            layers.append(StepLayer(structure.junction, values, bias, activation))
-        self.network = NetworkStep(layers, _update_of(self._inner))
-        self._parameters: list[Tensor | None] = [
-            parameter for layer in chain.linears for parameter in (layer.weight, layer.bias)
-        ]
+        self.network, self._parameters = self._made(clip_norm)
         self.renew()
 
     @property
     def lends(self) -> bool:
         """Whether some numbers are copies, which do not see when somebody else changes the weights."""
         return any(loan.places is not None for loan in self._loans)
+
+    @property
+    def gradients(self) -> list[tuple[Tensor, Tensor]]:
+        """The parameters that are trained, each with the gradient of the last batch, flattened."""
+        found = self.network.gradients
+        flat = [part for pair in found for part in (pair if isinstance(pair, tuple) else (pair,))]
+        pairs = zip(self._parameters, flat, strict=True)
+        return [(parameter, part) for parameter, part in pairs if parameter is not None and part is not None]
 
     def renew(self) -> None:
         """Takes over learning rates and step counts as they are now."""
@@ -108,10 +120,34 @@ class NativeSteps:
             self._optimizer._steps += taken
 
     def batch(self, inputs: Tensor, labels: Tensor) -> Taken:
-        """Takes one step, on inputs (n, features) and their labels."""
+        """Takes one step, on a batch's inputs and labels."""
         count = len(labels)
-        steps = Steps(inputs.contiguous(), labels.contiguous(), torch.arange(count), torch.tensor([0, count]))
-        return run_steps([(self.network, steps)], threads=1)[0]
+        return run_steps([self.job(inputs, labels, torch.arange(count), torch.tensor([0, count]))], threads=1)[0]
+
+    def job(self, inputs: Tensor, labels: Tensor, rows: Tensor, ends: Tensor) -> Job:
+        """What `run_steps` takes, for steps on these samples; rows and ends as in `Steps`."""
+        if isinstance(self._form, Recurrent):
+            return self.network, sequences_of(self._form, inputs, labels, rows, ends)
+        return self.network, Steps(inputs.flatten(1).contiguous(), labels.contiguous(), rows, ends)
+
+    def _made(self, clip_norm: float | None) -> tuple[NetworkStep | RecurrentStep, list[Tensor | None]]:
+        if isinstance(self._form, Recurrent):
+            return recurrent_step(self._form, self._structured, self._trainee, _update_of(self._inner), clip_norm)
+        layers = []
+        for layer, activation in zip(self._form.linears, (*self._form.activations, "identity"), strict=True):
+            junction, places = self._structured(layer, "weight", sides(layer))
+            bias = None if layer.bias is None else self._trainee(layer.bias, None)
+            layers.append(StepLayer(junction, self._trainee(layer.weight, places), bias, activation))
+        parameters = [parameter for layer in self._form.linears for parameter in (layer.weight, layer.bias)]
+        return NetworkStep(layers, _update_of(self._inner)), parameters
+
+    def _structured(self, layer: nn.Module, name: str, shape: tuple[int, int]) -> tuple[Junction, Tensor | None]:
+        parameter = layer.get_parameter(name)
+        held = layer.junctions if isinstance(layer, SparseModule) else {}
+        source = held.get(name, self._masks.get(id(parameter)))
+        many = self._many and isinstance(layer, SparseLinear)  # the recurrent step itself brings rows in order
+        _, junction, places = _structure(id(parameter), source, shape, self._known, many)
+        return junction, places
 
     def _trainee(self, parameter: Tensor, places: Tensor | None) -> Trainee:
         if self._inner is None:
@@ -129,12 +165,10 @@ def _lent(home: Tensor, places: Tensor | None) -> _Loan:
 
 
 def _structure(
-    layer: nn.Linear | SparseLinear, mask: Tensor | None, known: dict[int, Structure], many: bool
+    key: int, source: Tensor | Junction | None, shape: tuple[int, int], known: dict[int, Structure], many: bool
 ) -> Structure:
-    source = layer.junction("weight") if isinstance(layer, SparseLinear) else mask
     if isinstance(source, Junction) and not (many and source.group > 1 and source.density < _GROUPED):
         return Structure(source, source, None)
-    key, shape = id(layer.weight), sides(layer)
     if key not in known or known[key].source is not source or _shape(known[key].junction) != shape:
         known[key] = _by_rows(source, shape)
     return known[key]

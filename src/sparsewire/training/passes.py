@@ -11,13 +11,12 @@ from torch.nn.functional import cross_entropy
 from torch.optim import Optimizer
 
 from sparsewire.errors import DivergedError, RequestError
-from sparsewire.kernels.network_step import NetworkStep, Steps, Taken
+from sparsewire.kernels.whole_steps import Job, Taken
 from sparsewire.training.batches import Batch, Data, Feed, Index
-from sparsewire.training.chains import Chain
 from sparsewire.training.fused import Choice, Loss
 from sparsewire.training.history import History
 from sparsewire.training.judging import moved
-from sparsewire.training.native_steps import NativeSteps, Structure
+from sparsewire.training.native_steps import Form, NativeSteps, Structure
 from sparsewire.training.progress import Report
 from sparsewire.training.steps import Step, fits, step_of
 
@@ -26,8 +25,7 @@ _MANY = 5000
 
 # Native steps that wait to be run, alone or beside those of other networks; they are answered by what became of them.
 # At the end: how many steps the pass had, and the mean loss of the samples.
-Pending: TypeAlias = tuple[NetworkStep, Steps]
-Pass: TypeAlias = Generator[Pending, Taken, tuple[int, float]]
+Pass: TypeAlias = Generator[Job, Taken, tuple[int, float]]
 OnEpoch: TypeAlias = Callable[[int, nn.Module, History], object]
 
 
@@ -113,7 +111,7 @@ def _one_by_one(course: Course, step: Step, batches: Iterator[Batch], epoch: int
     return done, total / count
 
 
-def _at_once(course: Course, chain: Chain, index: Index, step: Step, epoch: int) -> Pass:
+def _at_once(course: Course, form: Form, index: Index, step: Step, epoch: int) -> Pass:
     """The first step goes the way of `step`: it makes the optimizer's memory, and schedulers see that it was used."""
     rows, ends = index.draw(course.order)
     if len(ends) < 2:
@@ -126,8 +124,8 @@ def _at_once(course: Course, chain: Chain, index: Index, step: Step, epoch: int)
     losses = [step(*batch(0))]
     course.optimizer.zero_grad()  # no later step would renew them
     if math.isfinite(losses[0]) and len(ends) > 2:
-        steps = NativeSteps(chain, course.optimizer, course.known, many=len(rows) >= _MANY)
-        taken = yield steps.network, Steps(index.inputs.flatten(1), index.labels.contiguous(), rows, ends[1:])
+        steps = NativeSteps(form, course.optimizer, course.known, len(rows) >= _MANY, course.clip_norm)
+        taken = yield steps.job(index.inputs, index.labels, rows, ends[1:])
         steps.account(taken.steps)
         losses += taken.losses
         if taken.stranger:  # torch says it best

@@ -11,12 +11,12 @@ from torch.nn.utils import clip_grad_norm_
 from torch.optim import Optimizer
 
 from sparsewire.errors import RequestError
-from sparsewire.execution.linear import SparseLinear
 from sparsewire.kernels.chain_step import ChainStep, bits
 from sparsewire.training.chains import Chain, sides
 from sparsewire.training.fused import Choice, Loss
-from sparsewire.training.native_steps import NativeSteps, Structure
+from sparsewire.training.native_steps import Form, NativeSteps, Structure
 from sparsewire.training.optimizer import SparseOptimizer
+from sparsewire.training.recurrent_steps import Recurrent, fits_recurrent
 
 # A batch's (inputs, labels) → its mean loss before the step. Where that is not finite the weights were not changed.
 Step: TypeAlias = Callable[[Any, Any], float]
@@ -51,10 +51,10 @@ def step_of(
         return slow
     _clear(model, optimizer)  # a layer frozen since its last backward pass would be moved by what is left in `.grad`
     chain, flattens = choice.chain, choice.chain.flattens
-    if chain.is_sparse:
+    if isinstance(chain, Recurrent) or chain.is_sparse:
         fast = _native_gradient_step(chain, optimizer, slow, clip_norm)
-        if choice.route == "native":
-            fast = _native_step(chain, optimizer, slow, fast)
+        if choice.route == "native" and (chain.is_sparse or not isinstance(optimizer, SparseOptimizer)):
+            fast = _native_step(chain, optimizer, slow, fast, clip_norm)
     else:
         fast = _gradient_step(chain, optimizer, clip_norm)
         if choice.route == "update":
@@ -172,24 +172,22 @@ def _kernel(chain: Chain) -> Callable[[int], ChainStep]:
     return kernel
 
 
-def _native_gradient_step(chain: Chain, optimizer: Optimizer, slow: Step, clip_norm: float | None) -> Step:
-    """The same for a chain with sparse layers, whose structure a rule may change from step to step."""
-    parameters = [parameter for parameter in chain.parameters if parameter.requires_grad]
-    sparse = [layer for layer in chain.linears if isinstance(layer, SparseLinear)]
+def _native_gradient_step(form: Form, optimizer: Optimizer, slow: Step, clip_norm: float | None) -> Step:
+    """The same for sparse layers, whose structure a rule may change from step to step, and recurrent ones."""
+    parameters = [parameter for parameter in form.parameters if parameter.requires_grad]
     present: list[NativeSteps] = []
     structure: list[object] = []
 
     def step(inputs: Tensor, labels: Tensor) -> float:
-        if any(layer.wants_dense_gradients for layer in sparse):
+        if any(layer.wants_dense_gradients for layer in form.sparse_layers):
             return slow(inputs, labels)
-        if (now := _places(chain)) != structure:
-            structure[:], present[:] = now, [NativeSteps(chain, None, {})]
+        if (now := _places(form)) != structure:
+            structure[:], present[:] = now, [NativeSteps(form, None, {})]
         taken = present[0].batch(inputs, labels)
         if taken.stranger:
             return slow(inputs, labels)
         if taken.steps:
-            buffers = [buffer for pair in present[0].network.gradients for buffer in pair if buffer is not None]
-            for parameter, buffer in zip(parameters, buffers, strict=True):
+            for parameter, buffer in present[0].gradients:
                 parameter.grad = buffer.view_as(parameter)
             if clip_norm is not None:
                 clip_grad_norm_(parameters, clip_norm)
@@ -199,7 +197,7 @@ def _native_gradient_step(chain: Chain, optimizer: Optimizer, slow: Step, clip_n
     return step
 
 
-def _native_step(chain: Chain, optimizer: Optimizer, slow: Step, first: Step) -> Step:
+def _native_step(form: Form, optimizer: Optimizer, slow: Step, first: Step, clip_norm: float | None) -> Step:
     """The optimizer's update within the native step, in place; the first step goes the way of `first`."""
     present: list[NativeSteps] = []
     known: dict[int, Structure] = {}
@@ -213,8 +211,8 @@ def _native_step(chain: Chain, optimizer: Optimizer, slow: Step, first: Step) ->
             loss = first(inputs, labels)
             optimizer.zero_grad()  # no later step would renew them
             return loss
-        if (now := _places(chain)) != structure or present[0].lends:
-            structure[:], present[:] = now, [NativeSteps(chain, optimizer, known)]
+        if (now := _places(form)) != structure or present[0].lends:
+            structure[:], present[:] = now, [NativeSteps(form, optimizer, known, clip_norm=clip_norm)]
         present[0].renew()
         taken = present[0].batch(inputs, labels)
         if taken.stranger:
@@ -225,31 +223,35 @@ def _native_step(chain: Chain, optimizer: Optimizer, slow: Step, first: Step) ->
     return step
 
 
-def _places(chain: Chain) -> list[object]:
+def _places(form: Form) -> list[object]:
     """What a native step was made for: where the weights lie, and which exist; junctions are equal only by identity."""
-    junctions = [layer.junction("weight") for layer in chain.linears if isinstance(layer, SparseLinear)]
-    return [*junctions, *(parameter.data_ptr() for parameter in chain.parameters)]
+    junctions = [junction for layer in form.sparse_layers for junction in layer.junctions.values()]
+    return [*junctions, *(parameter.data_ptr() for parameter in form.parameters)]
 
 
-def fits(inputs: Any, labels: Any, chain: Chain) -> bool:
-    """Whether a whole-network step of this chain can take a batch like this one.
+def fits(inputs: Any, labels: Any, chain: Form) -> bool:
+    """Whether a whole-network step of this network can take a batch like this one.
 
     Example:
         >>> from sparsewire.training.chains import chain_of
         >>> fits(torch.ones(1, 2), torch.tensor([0.5]), chain_of(nn.Sequential(nn.Linear(2, 2))))
         False
     """
-    first = chain.linears[0]
-    return (
+    plain = (
         isinstance(inputs, Tensor)
         and isinstance(labels, Tensor)
-        and inputs.dtype == first.weight.dtype
         and labels.dtype == torch.int64
         and inputs.is_cpu
         and inputs.layout == torch.strided
         and not inputs.requires_grad
         and labels.is_cpu
-        and (inputs.dim() == 2 or (chain.flattens and inputs.dim() > 2))
         and labels.dim() == 1
+    )
+    if not plain or isinstance(chain, Recurrent):
+        return plain and isinstance(chain, Recurrent) and fits_recurrent(inputs, labels, chain)
+    first = chain.linears[0]
+    return (
+        inputs.dtype == first.weight.dtype
+        and (inputs.dim() == 2 or (chain.flattens and inputs.dim() > 2))
         and (not chain.is_sparse or (len(inputs) == len(labels) > 0 and inputs[0].numel() == sides(first)[1]))
     )

@@ -13,7 +13,7 @@ inline namespace SW_WIDE {
 
 // native.py refuses a library with another number than its own: raise both when a function's parameters change their
 // order, their number or their meaning.
-constexpr int64_t interface_number = 1;
+constexpr int64_t interface_number = 2;
 
 #if defined(__x86_64__)
 static bool has(unsigned found, unsigned wanted) { return (found & wanted) == wanted; }
