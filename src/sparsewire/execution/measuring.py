@@ -41,7 +41,8 @@ def take_turns(
 ) -> dict[str, list[float]]:
     """Seconds of one call of each contender in each round; the same number of rounds for all, from 3 to 31.
 
-    Every other round goes backwards, so that none of them always follows the same one.
+    Every other round goes backwards, so that none of them always follows the same one; and each turn begins with an
+    untimed call, so that none pays for what another one left in the caches.
 
     Args:
         contenders: name → what to do; each is called once before, untimed, to warm up.
@@ -60,6 +61,7 @@ def take_turns(
         if done >= _FEWEST and (clock() - began) * (done + 1) > seconds * done:
             break  # another round like these would take too long
         for name in list(contenders)[:: 1 if done % 2 == 0 else -1]:
+            contenders[name]()
             found[name].append(_timed(contenders[name], calls[name], clock))
     return found
 
