@@ -79,7 +79,7 @@ class SparseSequential(nn.Sequential):
         junctions = [
             layer.junction("weight") if isinstance(layer, SparseLinear) else self._full(layer) for layer in run.layers
         ]
-        values = [layer.weight if layer.weight.ndim == 1 else layer.weight.reshape(-1) for layer in run.layers]
+        values = [layer.weight if type(layer) is SparseLinear else layer.weight.reshape(-1) for layer in run.layers]
         return products.chain(x, values, [layer.bias for layer in run.layers], junctions, run.activations)
 
     def _full(self, linear: nn.Linear) -> Junction:

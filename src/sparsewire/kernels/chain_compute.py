@@ -1,8 +1,8 @@
 """A chain of sparse layers forward and backward, without autograd: by native code, by Triton or by plain torch."""
 
-import ctypes
+from array import array
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -64,7 +64,7 @@ def compute_forward(
     native.function("chain_forward", "i" * 9)(
         native.DTYPES[x.dtype],
         len(layers.junctions),
-        ctypes.addressof(described),
+        described.buffer_info()[0],
         x.data_ptr(),
         x.stride()[0],
         batch,
@@ -116,7 +116,7 @@ def compute_backward(
     native.function("chain_backward", "i" * 11)(
         native.DTYPES[x.dtype],
         len(values),
-        ctypes.addressof(described),
+        described.buffer_info()[0],
         x.data_ptr(),
         x.stride(0),
         len(x),
@@ -160,15 +160,15 @@ def _describe(
     biases: Sequence[Tensor | None],
     grads: Sequence[Tensor | None] | None,
     bias_grads: Sequence[Tensor | None] | None,
-) -> Any:
-    """The array of `Layer` structs of junctions.hpp."""
+) -> "array[int]":
+    """The `Layer` structs of junctions.hpp, one after the other."""
     numbers: list[int] = []
     for place, (j, activation) in enumerate(zip(layers.junctions, layers.activations, strict=True)):
         numbers += j.described
         numbers += (values[place].data_ptr(), native.address(biases[place]), ACTIVATIONS.index(activation))
         numbers.append(0 if grads is None else native.address(grads[place]))
         numbers.append(0 if bias_grads is None else native.address(bias_grads[place]))
-    return (ctypes.c_int64 * len(numbers))(*numbers)
+    return array("q", numbers)
 
 
 def _is_native(x: Tensor, layers: Layers) -> bool:

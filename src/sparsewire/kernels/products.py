@@ -229,12 +229,15 @@ def _check(x: Tensor, values: Sequence[Tensor], biases: Sequence[Tensor | None],
                 "device; junction.to(device) moves it"
             )
         width = junction.outputs
-        for name, tensor, shape in (
-            ("values", values[place], (junction.count,)),
-            ("bias", biases[place], (junction.outputs,)),
+        for name, tensor, count in (
+            ("values", values[place], junction.count),
+            ("bias", biases[place], junction.outputs),
         ):
-            if tensor is not None and (tensor.shape != shape or tensor.dtype != dtype or tensor.device != device):
+            if tensor is None:
+                continue
+            near = tensor.is_cpu if here else tensor.device == device
+            if not near or tensor.ndim != 1 or tensor.numel() != count or tensor.dtype is not dtype:
                 raise RequestError(
                     f"{name} of layer {place}: found {tensor.dtype} of shape {tuple(tensor.shape)} on {tensor.device}, "
-                    f"expected {dtype} of shape {shape} on {device}, as x has"
+                    f"expected {dtype} of shape {(count,)} on {device}, as x has"
                 )
