@@ -61,8 +61,9 @@ def test_the_slowest_comparison_decides(ratios: list[float], choice: str, why: s
 @pytest.mark.parametrize(
     ("ratios", "choice", "why"),
     [
-        ({1: 1.0, 32: 1.1}, "sparse", "at least 1.10× faster from batch 32 on"),
-        ({7: 1.0, 8: 1.1}, "sparse", "at least 1.10× faster from batch 8 on"),
+        ({1: 1.05, 32: 1.1}, "sparse", "at least 1.10× faster from batch 32 on"),
+        ({7: 1.05, 8: 1.1}, "sparse", "at least 1.10× faster from batch 8 on"),
+        ({1: 1.04, 32: 5.0}, "dense", "too little to gain: 1.04× at batch 1"),
         ({1: 0.999, 32: 5.0}, "dense", "dense is faster: 0.9× at batch 1"),
         ({1: 0.9, 32: 0.8}, "dense", "dense is faster: 0.8× at batch 32"),
         ({1: 5.0, 32: 1.09}, "dense", "too little to gain: 1.09× at batch 32"),

@@ -95,6 +95,13 @@ class Junction:
         """`positions()`, kept as long as the junction: for plain torch, which needs them at every batch."""
         return self.positions()
 
+    @cached_property
+    def by_rows(self) -> tuple[Tensor, Tensor, Tensor]:
+        """Where each row begins, the columns, and which value belongs to each: compressed rows, kept like `places`."""
+        ordered, order = self.places.sort()
+        ends = torch.arange(self.outputs + 1, device=ordered.device) * self.inputs
+        return torch.searchsorted(ordered, ends), ordered % max(self.inputs, 1), order
+
     def __getstate__(self) -> dict[str, Any]:
         """What a copy or a pickle takes along: the fields, and nothing that was derived from them."""
         return {field.name: getattr(self, field.name) for field in fields(self)}

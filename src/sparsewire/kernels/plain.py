@@ -135,12 +135,11 @@ def _product(x: Tensor, values: Tensor, bias: Tensor | None, junction: Junction,
     few = junction.density <= FEW and junction.outputs and junction.inputs and len(x) > 1
     if training or not few or x.dtype not in (torch.float32, torch.float64) or not x.is_cpu:
         return functional.linear(x, _weight(values, junction), bias)
-    places, order = junction.places.sort()
-    rows = torch.searchsorted(places, torch.arange(junction.outputs + 1) * junction.inputs)
+    rows, columns, order = junction.by_rows
     with warnings.catch_warnings():  # torch says once that these tensors are in beta; only their product is used here
         warnings.filterwarnings("ignore", "Sparse CSR tensor support is in beta")
         weight = torch.sparse_csr_tensor(
-            rows, places % junction.inputs, values[order], (junction.outputs, junction.inputs), check_invariants=False
+            rows, columns, values[order], (junction.outputs, junction.inputs), check_invariants=False
         )
     y = (weight @ x.t()).t().contiguous()
     return y if bias is None else y + bias
