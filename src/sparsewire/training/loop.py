@@ -44,9 +44,9 @@ def fit(
 ) -> History:
     """Trains the model in place and tells how it went, epoch by epoch.
 
-    Chains of linear layers on the CPU are trained by a whole-network step without autograd, which gives the same
-    numbers up to rounding; where weights are few, sparse layers or masks, a native one that computes with live weights
-    only. `training.fused.choose` says whether, and why not.
+    Chains of linear layers and `SequenceClassifier`s on the CPU are trained by a whole-network step without autograd,
+    which gives the same numbers up to rounding; where weights are few, sparse layers or masks, a native one that
+    computes with live weights only. `training.fused.choose` says whether, and why not.
 
     Args:
         model: any module whose output the loss accepts. Trained in train mode; all modes are as before afterwards.
