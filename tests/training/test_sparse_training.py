@@ -9,11 +9,14 @@ import torch
 from torch import nn
 
 from sparsewire.errors import RequestError
+from sparsewire.execution.convert import densify, sparsify
 from sparsewire.execution.convolution import SparseConv2d
 from sparsewire.execution.linear import SparseLinear
+from sparsewire.execution.plans import Plan, PlanRow
 from sparsewire.execution.recurrent import SparseLSTM, SparseRNN
 from sparsewire.structure.masks import Masks
 from sparsewire.structure.schedules import cubic, one_shot
+from sparsewire.training.loop import fit
 from sparsewire.training.optimizer import SparseOptimizer
 from sparsewire.training.rules import gradual, static
 
@@ -618,3 +621,18 @@ def test_gradual_pruning_to_half_of_a_sparse_network_by_hand():
     model(torch.ones(4)).sum().backward()
     optimizer.step()
     assert model.dense_weight("weight").tolist() == [[0.0, -3.0, 0.0, 1.0]]
+
+
+def test_layers_that_sparsify_left_dense_keep_their_masks_in_fit():
+    source = torch.Generator().manual_seed(0)
+    data = torch.rand(40, 6, generator=source), torch.randint(3, (40,), generator=source)
+    model = nn.Sequential(nn.Linear(6, 8), nn.ReLU(), nn.Linear(8, 3))
+    masks = Masks({n: torch.rand(m.shape, generator=source) < 0.4 for n, m in Masks.from_model(model).items()})
+    plan = Plan(tuple(PlanRow(n, (n,), tuple(m.shape), 0.4, c, "")
+                      for (n, m), c in zip(masks.items(), ("sparse", "dense"), strict=True)))  # fmt: skip
+    for optimizer in (torch.optim.Adam, lambda parameters: torch.optim.SGD(parameters, lr=0.1, momentum=0.9)):
+        fast = sparsify(model, masks, plan)
+        before = fast[2].weight.detach().clone()
+        fit(fast, data, optimizer=optimizer, epochs=2, batch_size=10)
+        assert not torch.equal(fast[2].weight, before)
+        assert densify(fast)[1] == masks

@@ -12,6 +12,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from sparsewire.structure.masks import Masks
+
 _NOTE = "_sparsewire_kept"
 
 
@@ -48,6 +50,24 @@ def remembered_masks(module: nn.Module) -> Mapping[str, Tensor]:
             kept = torch.from_numpy(np.unpackbits(bits.numpy(), count=weight.numel()).astype(bool))
             masks[name] = masks[name] | kept.view(weight.shape).to(weight.device)
     return masks
+
+
+def masks_left(model: nn.Module) -> Masks:
+    """The masks of the dense layers of a converted model, by parameter name; none where nothing was noted.
+
+    Example:
+        >>> from sparsewire.execution.convert import sparsify
+        >>> masks = {"weight": torch.tensor([[True, False]])}
+        >>> masks_left(sparsify(nn.Linear(2, 1), masks, "dense")) == Masks(masks), len(masks_left(nn.Linear(2, 1)))
+        (True, 0)
+    """
+    return Masks(
+        {
+            f"{home}.{name}" if home else name: mask
+            for home, module in model.named_modules()
+            for name, mask in remembered_masks(module).items()
+        }
+    )
 
 
 def forget_masks_(module: nn.Module) -> None:

@@ -8,6 +8,7 @@ from torch import nn
 from torch.optim import LBFGS, Optimizer
 
 from sparsewire.errors import RequestError
+from sparsewire.execution.kept_masks import masks_left
 from sparsewire.structure.blocks import whole
 from sparsewire.structure.masks import Masks
 from sparsewire.training.batches import Data, feed
@@ -57,7 +58,8 @@ def fit(
         epochs: how many times the data is gone through, at least 0.
         batch_size: samples in a step; the last step of an epoch may have fewer.
         loss: (outputs, labels) → scalar tensor, the mean over the batch; None: cross-entropy.
-        masks: which weights exist; the optimizer is then wrapped in a `SparseOptimizer`.
+        masks: which weights exist; the optimizer is then wrapped in a `SparseOptimizer`. None: all, but for those that
+            `sparsify` left out in layers that it left dense.
         rule: how the masks move, see `training.rules`; needs `masks`.
         validation: data that is evaluated after every epoch, in any of the forms of `data`.
         generator: draws the order of the samples, a new permutation for every epoch; None: one with seed 0, so that the
@@ -103,7 +105,7 @@ def fit(
 def optimizer_of(
     optimizer: Optimizer | MakeOptimizer, model: nn.Module, masks: Masks | None, rule: Rule | Move | None
 ) -> Optimizer:
-    """The optimizer that trains: the given one, or the one made, in a SparseOptimizer if there are masks.
+    """The optimizer that trains: the given one, or the one made, in a SparseOptimizer if there are masks to keep.
 
     Raises:
         RequestError: the arguments do not fit each other or the model.
@@ -116,7 +118,9 @@ def optimizer_of(
         raise RequestError(
             "optimizer: found LBFGS, which takes several looks at a batch; call its step in your own loop"
         )
-    if masks is None:
+    if masks is None and not isinstance(used, SparseOptimizer):
+        masks = masks_left(model)  # else a sparsified model would lose those of the layers that run faster dense
+    if not masks:
         return used
     if isinstance(used, SparseOptimizer):
         raise RequestError("masks: found some beside a SparseOptimizer, which has its own; give only one of the two")
