@@ -31,8 +31,8 @@ def sparsify(
     Each masked Linear, Conv2d, RNN, GRU and LSTM that the plan lets run sparse becomes a `SparseModule` under the same
     name, whose Parameters have the usual names, with 1-D live values for the masked weights. The others stay dense with
     zeros outside their masks, which `fit` and `SparseOptimizer` keep at zero in training; a sparse layer's stay so
-    under any optimizer. An `nn.Sequential` with a sparse Linear becomes a `SparseSequential`. Live values, biases, buffers,
-    dtypes, devices, `requires_grad`, training mode and plain attributes are those of the model.
+    under any optimizer. An `nn.Sequential` with a sparse Linear becomes a `SparseSequential`. Live values, biases,
+    buffers, dtypes, devices, `requires_grad`, training mode and plain attributes are those of the model.
 
     Whatever the plan says, these stay dense: subclasses of those layers, layers with hooks, parametrizations or own
     additions, layers that share a parameter with another layer, convolutions with groups or another padding than zeros.
