@@ -226,7 +226,8 @@ def _part(case: Case, found: Tensor, wanted: Tensor) -> float:
     if case.whole and scale < 2**20 and not _rounds(case):
         return 0.0 if torch.equal(found, wanted.to(case.dtype).double()) else torch.inf
     if _rounds(case):
-        return float((found - wanted).abs().max()) / (IN_PLAIN_BFLOAT16 * max(scale, 1.0))
+        layers = len(case.sizes) - 1  # each rounds what it hands on
+        return float((found - wanted).abs().max()) / (IN_PLAIN_BFLOAT16 * layers * max(scale, 1.0))
     permitted = TOLERANCE[case.dtype] * max(scale, FLOOR) + ROUNDING[case.dtype] * size
     return float(((found - wanted).abs() / permitted).nan_to_num(torch.inf).max())
 

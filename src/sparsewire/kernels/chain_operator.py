@@ -226,7 +226,8 @@ def _differentiate(ctx: Any, grad: Tensor, _: Tensor | None) -> tuple[Any, ...]:
     return grads[0], grads[1 : 1 + count], grads[1 + count :], none, none, None, None
 
 
-def _refuse(ctx: Any, *_: Any) -> NoReturn:
+def refuse_twice(*_: Any) -> NoReturn:
+    """Raises the RequestError about gradients of gradients."""
     raise RequestError(
         "backward: found a gradient of a gradient, which sparse layers do not have; densify(…) the model"
     )
@@ -238,4 +239,4 @@ for _device in ("CPU", "CUDA"):
 torch.library.register_fake("sparsewire::chain", _chain_fake, lib=_LIBRARY)
 torch.library.register_fake("sparsewire::chain_backward", _chain_backward_fake, lib=_LIBRARY)
 torch.library.register_autograd("sparsewire::chain", _differentiate, setup_context=_remember, lib=_LIBRARY)
-torch.library.register_autograd("sparsewire::chain_backward", _refuse, lib=_LIBRARY)
+torch.library.register_autograd("sparsewire::chain_backward", refuse_twice, lib=_LIBRARY)

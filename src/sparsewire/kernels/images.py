@@ -7,7 +7,7 @@ at a time; elsewhere it is written out as a matrix, which has every pixel as oft
 
 import ctypes
 from collections.abc import Sequence
-from typing import Any, NamedTuple, NoReturn
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -16,7 +16,7 @@ from torch.nn import functional
 from sparsewire.errors import RequestError
 from sparsewire.kernels import native
 from sparsewire.kernels.chain_compute import Layers, compute_backward, compute_forward
-from sparsewire.kernels.chain_operator import refuse_transforms
+from sparsewire.kernels.chain_operator import refuse_transforms, refuse_twice
 from sparsewire.kernels.junctions import Junction
 
 _LIBRARY: Any = torch.library.Library("sparsewire", "FRAGMENT")  # type: ignore[no-untyped-call]
@@ -269,16 +269,10 @@ def _differentiate(ctx: Any, grad: Tensor) -> tuple[Any, ...]:
     return *grads, None, None, None, None
 
 
-def _refuse(ctx: Any, *_: Any) -> NoReturn:
-    raise RequestError(
-        "backward: found a gradient of a gradient, which sparse layers do not have; densify(…) the model"
-    )
-
-
 for _device in ("CPU", "CUDA"):
     _LIBRARY.impl("convolve", _convolve, _device)
     _LIBRARY.impl("convolve_backward", _convolve_backward, _device)
 torch.library.register_fake("sparsewire::convolve", _convolve_fake, lib=_LIBRARY)
 torch.library.register_fake("sparsewire::convolve_backward", _convolve_backward_fake, lib=_LIBRARY)
 torch.library.register_autograd("sparsewire::convolve", _differentiate, setup_context=_remember, lib=_LIBRARY)
-torch.library.register_autograd("sparsewire::convolve_backward", _refuse, lib=_LIBRARY)
+torch.library.register_autograd("sparsewire::convolve_backward", refuse_twice, lib=_LIBRARY)
