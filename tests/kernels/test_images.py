@@ -148,13 +148,14 @@ def test_compiled_and_eager_are_equal() -> None:
     assert all(map(torch.equal, *grads))
 
 
-@pytest.mark.parametrize("layout", ["channels last", "sliced", "expanded"])
+@pytest.mark.parametrize("layout", ["channels last", "sliced", "expanded", "negated"])
 def test_unusual_strides(layout: str) -> None:
     c = case(shape=(2, 4, 6, 6))
     with torch.no_grad():
         x = {
             "channels last": c.x.contiguous(memory_format=torch.channels_last),
             "sliced": torch.stack([c.x, c.x], dim=4)[..., 0],
+            "negated": torch._neg_view(c.x.detach().clone()),
             "expanded": c.x[:1, :, :1].expand(c.x.shape),
         }[layout]
     assert_equals_torch(c._replace(x=x.requires_grad_()))

@@ -134,9 +134,11 @@ def test_few_weights_predict_by_compressed_rows(monkeypatch, dtype, bias):
 @pytest.mark.parametrize(("density", "batch", "dtype"), [(0.5, 7, torch.float32), (0.05, 1, torch.float32)])
 def test_others_predict_by_the_dense_matrix(monkeypatch, density, batch, dtype):
     junctions, values, biases = layers_of((40, 30), density, dtype=dtype)
-    monkeypatch.setattr(torch, "sparse_csr_tensor", None)
+    monkeypatch.setattr(torch, "sparse_csr_tensor", None)  # the other formulation would fall over it
     x = torch.randn(batch, 40, generator=generator(), dtype=dtype)
-    forward(x, [values[0].detach()], [biases[0].detach()], junctions, ["identity"], keep=False)
+    values, biases = [values[0].detach()], [biases[0].detach()]
+    y, _ = forward(x, values, biases, junctions, ["identity"], keep=False)
+    torch.testing.assert_close(y, nn.functional.linear(x, junctions[0].weight_of(values[0]), biases[0]))
 
 
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])

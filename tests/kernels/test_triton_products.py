@@ -19,7 +19,7 @@ import torch
 from torch import Tensor
 
 from sparsewire.errors import RequestError
-from sparsewire.kernels import plain, triton_chain
+from sparsewire.kernels import plain, products, triton_chain
 from sparsewire.kernels.junctions import Junction, junction_of
 from sparsewire.kernels.triton_products import (
     Tile,
@@ -258,9 +258,14 @@ def test_law(hold, law):
     hold(law)
 
 
-def test_the_table_ran_on_a_gpu():
-    if not ON_GPU:
-        pytest.skip("no GPU: the table ran in Triton's interpreter")
+@pytest.mark.skipif(not ON_GPU, reason="no GPU: the table ran in Triton's interpreter")
+def test_products_stay_on_the_gpu():
+    junction = junction_of(mask_of(9, 33, 0.3))
+    x, values = random(5, 33), random(junction.count, seed=1)
+    y = products.linear(x, values, None, junction.to(DEVICE))
+    assert y.is_cuda
+    expected = products.linear(x.cpu(), values.cpu(), None, junction)
+    torch.testing.assert_close(y.cpu(), expected, rtol=0, atol=1e-5)
 
 
 @pytest.mark.parametrize("size", ["i32", 1], ids=["any size", "size 1"])  # Triton compiles a size of 1 in

@@ -49,7 +49,7 @@ def compute_forward(
         >>> compute_forward(torch.ones(1, 2), [torch.tensor([3.0])], [None], layers, keep=False)[0]
         tensor([[3.]])
     """
-    if not _is_native(x, layers):
+    if not is_native(x, layers):
         by = triton_chain.forward if x.is_cuda else plain.forward
         y, hidden = by(x, values, biases, *layers, keep)
         missing = layers.kept(len(x)) - hidden.numel() if keep else 0
@@ -59,8 +59,8 @@ def compute_forward(
     hidden = x.new_empty(layers.kept(batch) if keep else 0, dtype=wide(x.dtype))
     if keep:  # narrow vectors do not reach its end, which is to be the same each time all the same
         hidden[batch * sum(j.outputs for j in layers.junctions) :] = 0
-    values, biases = [_in_line(value) for value in values], [b if b is None else _in_line(b) for b in biases]
-    described = _describe(layers, values, biases, None, None)
+    values, biases = [in_line(value) for value in values], [b if b is None else in_line(b) for b in biases]
+    described = describe(layers, values, biases, None, None)
     native.function("chain_forward", "i" * 9)(
         native.DTYPES[x.dtype],
         len(layers.junctions),
@@ -103,16 +103,16 @@ def compute_backward(
         >>> compute_backward(torch.ones(1, 1), x, x[:0], [torch.tensor([3.0])], layers, True, [True], [False])
         (tensor([[3., 0.]]), [tensor([5.])], [None])
     """
-    if not _is_native(x, layers):
+    if not is_native(x, layers):
         by = triton_chain.backward if x.is_cuda else plain.backward
         return by(grad, x, hidden.to(x.dtype), values, *layers, need_x, need_values, need_biases)
-    x, grad, values = with_rows(x), with_rows(grad), [_in_line(value) for value in values]
+    x, grad, values = with_rows(x), with_rows(grad), [in_line(value) for value in values]
     dx = x.new_empty(x.shape) if need_x else None
     grads = [torch.empty_like(v) if need else None for v, need in zip(values, need_values, strict=True)]
     bias_grads = [
         x.new_empty(j.outputs) if need else None for j, need in zip(layers.junctions, need_biases, strict=True)
     ]
-    described = _describe(layers, values, (None,) * len(values), grads, bias_grads)
+    described = describe(layers, values, (None,) * len(values), grads, bias_grads)
     native.function("chain_backward", "i" * 11)(
         native.DTYPES[x.dtype],
         len(values),
@@ -136,11 +136,36 @@ def with_rows(x: Tensor) -> Tensor:
         >>> with_rows(torch.ones(2, 3).t()).stride()
         (2, 1)
     """
-    return x if x.stride()[1] == 1 else _in_line(x)
+    return x if x.stride()[1] == 1 else in_line(x)
 
 
-def _in_line(tensor: Tensor) -> Tensor:
-    """The same numbers side by side. A view of imaginary parts may be contiguous and yet stand for their negatives."""
+def autocast(
+    x: Tensor, values: Sequence[Tensor], biases: Sequence[Tensor | None]
+) -> tuple[Tensor, Sequence[Tensor], Sequence[Tensor | None]]:
+    """As autocast, where it is on, does for a dense layer: to its dtype, but for float64, which is taken to be meant.
+
+    Example:
+        >>> with torch.autocast("cpu", dtype=torch.bfloat16):
+        ...     autocast(torch.ones(1), [torch.ones(1).double()], [None])
+        (tensor([1.], dtype=torch.bfloat16), [tensor([1.], dtype=torch.float64)], [None])
+    """
+    if not (x.is_cpu or x.is_cuda) or not torch.is_autocast_enabled(x.device.type):
+        return x, values, biases
+    wanted = torch.get_autocast_dtype(x.device.type)
+
+    def cast(tensor: Tensor) -> Tensor:
+        return tensor.to(wanted) if tensor.is_floating_point() and tensor.dtype != torch.float64 else tensor
+
+    return cast(x), [cast(value) for value in values], [None if bias is None else cast(bias) for bias in biases]
+
+
+def in_line(tensor: Tensor) -> Tensor:
+    """The same numbers side by side. A view of imaginary parts may be contiguous and yet stand for their negatives.
+
+    Example:
+        >>> in_line(torch.ones(2, 3).t()).is_contiguous()
+        True
+    """
     return tensor if tensor.stride() == (1,) else tensor.contiguous().resolve_neg()
 
 
@@ -154,14 +179,21 @@ def wide(dtype: torch.dtype) -> torch.dtype:
     return torch.float32 if dtype == torch.bfloat16 else dtype
 
 
-def _describe(
+def describe(
     layers: Layers,
     values: Sequence[Tensor],
     biases: Sequence[Tensor | None],
     grads: Sequence[Tensor | None] | None,
     bias_grads: Sequence[Tensor | None] | None,
 ) -> "array[int]":
-    """The `Layer` structs of junctions.hpp, one after the other."""
+    """The `Layer` structs of junctions.hpp, one after the other; good as long as the tensors are.
+
+    Example:
+        >>> from sparsewire.kernels.junctions import junction_of
+        >>> layers = Layers((junction_of(torch.tensor([[True, False]])),), ("relu",))
+        >>> describe(layers, [torch.ones(1)], [None], None, None)[:5].tolist()
+        [1, 2, 2, 4, 1]
+    """
     numbers: list[int] = []
     for place, (j, activation) in enumerate(zip(layers.junctions, layers.activations, strict=True)):
         numbers += j.described
@@ -171,6 +203,12 @@ def _describe(
     return array("q", numbers)
 
 
-def _is_native(x: Tensor, layers: Layers) -> bool:
+def is_native(x: Tensor, layers: Layers) -> bool:
+    """Whether the native library computes this.
+
+    Example:
+        >>> is_native(torch.ones(0, 2), Layers((), ()))  # there is nothing to compute
+        False
+    """
     empty = not x.shape[0] or any(not j.inputs or not j.outputs for j in layers.junctions)
     return x.is_cpu and not empty and x.dtype in native.DTYPES and native.is_at_hand()

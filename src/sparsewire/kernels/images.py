@@ -5,8 +5,7 @@ kernel in its columns. The native library takes what lies under the kernel strai
 at a time; elsewhere it is written out as a matrix, which has every pixel as often as the kernel has elements.
 """
 
-import ctypes
-from collections.abc import Sequence
+from array import array
 from typing import Any, NamedTuple
 
 import torch
@@ -15,7 +14,15 @@ from torch.nn import functional
 
 from sparsewire.errors import RequestError
 from sparsewire.kernels import native
-from sparsewire.kernels.chain_compute import Layers, compute_backward, compute_forward
+from sparsewire.kernels.chain_compute import (
+    Layers,
+    autocast,
+    compute_backward,
+    compute_forward,
+    describe,
+    in_line,
+    is_native,
+)  # fmt: skip
 from sparsewire.kernels.chain_operator import refuse_transforms, refuse_twice
 from sparsewire.kernels.junctions import Junction
 
@@ -81,9 +88,7 @@ def convolve(x: Tensor, values: Tensor, bias: Tensor | None, junction: Junction,
         tensor([[[[ 4.,  6.],
                   [10., 12.]]]])
     """
-    if (x.is_cpu or x.is_cuda) and torch.is_autocast_enabled(x.device.type) and x.dtype != torch.float64:
-        wanted = torch.get_autocast_dtype(x.device.type)
-        x, values, bias = x.to(wanted), values.to(wanted), None if bias is None else bias.to(wanted)
+    x, (values,), (bias,) = autocast(x, (values,), (bias,))
     _check(x, values, bias, junction, window)
     if not torch.compiler.is_compiling():
         refuse_transforms((x, values) if bias is None else (x, values, bias))
@@ -121,31 +126,32 @@ def _window(numbers: list[int]) -> Window:
     return Window((a, b), (c, d), (e, f), (margins[0], margins[1], margins[2], margins[3]))
 
 
-def _junction(values: Tensor, columns: Tensor, starts: Tensor, numbers: list[int]) -> Junction:
+def _alone(values: Tensor, columns: Tensor, starts: Tensor, numbers: list[int]) -> Layers:
     outputs, inputs, block, group = numbers
-    return Junction(outputs, inputs, block, group, columns, starts, values.numel())
+    return Layers((Junction(outputs, inputs, block, group, columns, starts, values.numel()),), ("identity",))
 
 
 def _convolve(
     x: Tensor, values: Tensor, bias: Tensor, columns: Tensor, starts: Tensor, junction: list[int], window: list[int]
 ) -> Tensor:
-    made, shape = _junction(values, columns, starts, junction), _window(window)
-    y = x.new_empty(x.shape[0], made.outputs, *shape.places(x.shape[2], x.shape[3]))
-    has_bias = bias.numel() > 0
-    if not _is_native(x, made):
+    layers, shape = _alone(values, columns, starts, junction), _window(window)
+    y = x.new_empty(x.shape[0], junction[0], *shape.places(x.shape[2], x.shape[3]))
+    biases = (bias if bias.numel() else None,)
+    if not (x.numel() and is_native(x, layers)):
         rows = _lowered(x, shape).flatten(0, 1)
-        found = compute_forward(rows, (values,), (bias if has_bias else None,), _alone(made), keep=False)[0]
-        return y.copy_(found.view(len(x), y.shape[2] * y.shape[3], made.outputs).transpose(1, 2).reshape(y.shape))
-    x, values, bias = x.contiguous(), values.contiguous(), bias.contiguous()
+        found = compute_forward(rows, (values,), biases, layers, keep=False)[0]
+        return y.copy_(found.view(len(x), y.shape[2] * y.shape[3], junction[0]).transpose(1, 2).reshape(y.shape))
+    x, values, bias = in_line(x), in_line(values), in_line(bias)
+    layer = describe(layers, (values,), (bias if biases[0] is not None else None,), None, None)
+    images = _images(x, shape)
     native.function("convolution_forward", "i" * 6)(
         native.DTYPES[x.dtype],
-        ctypes.addressof(layer := _described(made, values, bias if has_bias else None, None, None)),
-        ctypes.addressof(images := _images(x, shape)),
+        layer.buffer_info()[0],
+        images.buffer_info()[0],
         x.data_ptr(),
         y.data_ptr(),
         torch.get_num_threads(),
     )
-    del layer, images  # alive until here
     return y
 
 
@@ -165,33 +171,33 @@ def _convolve_backward(
     window: list[int],
     needs: list[bool],
 ) -> list[Tensor]:
-    made, shape = _junction(values, columns, starts, junction), _window(window)
-    found = [x.new_empty(size if need else (0,)) for size, need in zip(_sizes(x, values, junction), needs, strict=True)]
-    if not _is_native(x, made):
-        return _lowered_backward(grad, x, values, made, shape, needs, found)
-    x, grad, values = x.contiguous(), grad.contiguous(), values.contiguous()
+    layers, shape = _alone(values, columns, starts, junction), _window(window)
+    found = _convolve_backward_fake(grad, x, values, columns, starts, junction, window, needs)
+    if not (x.numel() and is_native(x, layers)):
+        return _lowered_backward(grad, x, values, layers, shape, needs, found)
+    x, grad, values = in_line(x), in_line(grad), in_line(values)
     dx, grads, bias_grad = (tensor if need else None for tensor, need in zip(found, needs, strict=True))
+    layer, images = describe(layers, (values,), (None,), (grads,), (bias_grad,)), _images(x, shape)
     native.function("convolution_backward", "i" * 7)(
         native.DTYPES[x.dtype],
-        ctypes.addressof(layer := _described(made, values, None, grads, bias_grad)),
-        ctypes.addressof(images := _images(x, shape)),
+        layer.buffer_info()[0],
+        images.buffer_info()[0],
         x.data_ptr(),
         grad.data_ptr(),
         native.address(dx),
         torch.get_num_threads(),
     )
-    del layer, images
     return found
 
 
 def _lowered_backward(
-    grad: Tensor, x: Tensor, values: Tensor, junction: Junction, window: Window, needs: list[bool], found: list[Tensor]
+    grad: Tensor, x: Tensor, values: Tensor, layers: Layers, window: Window, needs: list[bool], found: list[Tensor]
 ) -> list[Tensor]:
     rows = _lowered(x, window)
     above, below, left, right = window.margins
-    flat = grad.flatten(2).transpose(1, 2).reshape(-1, junction.outputs)
+    flat = grad.flatten(2).transpose(1, 2).reshape(-1, grad.shape[1])
     dx, grads, bias_grads = compute_backward(
-        flat, rows.flatten(0, 1), rows.new_empty(0), (values,), _alone(junction), needs[0], needs[1:2], needs[2:]
+        flat, rows.flatten(0, 1), rows.new_empty(0), (values,), layers, needs[0], needs[1:2], needs[2:]
     )
     if dx is not None and x.numel():
         size = (x.shape[2] + above + below, x.shape[3] + left + right)
@@ -212,13 +218,8 @@ def _convolve_backward_fake(
     window: list[int],
     needs: list[bool],
 ) -> list[Tensor]:
-    sizes = _sizes(x, values, junction)
+    sizes = (x.shape, values.shape, (junction[0],))
     return [x.new_empty(size if need else (0,)) for size, need in zip(sizes, needs, strict=True)]
-
-
-def _sizes(x: Tensor, values: Tensor, junction: list[int]) -> tuple[Sequence[int], ...]:
-    """Of the gradients of images, values and bias."""
-    return x.shape, values.shape, (junction[0],)
 
 
 def _lowered(x: Tensor, window: Window) -> Tensor:
@@ -231,28 +232,11 @@ def _lowered(x: Tensor, window: Window) -> Tensor:
     return functional.unfold(wide, window.size, window.dilation, 0, window.stride).transpose(1, 2)
 
 
-def _images(x: Tensor, window: Window) -> Any:
+def _images(x: Tensor, window: Window) -> "array[int]":
     """The struct `Images` of images.hpp."""
     above, _, left, _ = window.margins
     numbers = (*x.shape, *window.places(x.shape[2], x.shape[3]), *window.size, *window.stride, above, left)
-    return (ctypes.c_int64 * 14)(*numbers, *window.dilation)
-
-
-def _described(
-    junction: Junction, values: Tensor, bias: Tensor | None, grads: Tensor | None, bias_grad: Tensor | None
-) -> Any:
-    """The struct `Layer` of junctions.hpp, without activation."""
-    addresses = (native.address(bias), 0, native.address(grads), native.address(bias_grad))
-    return (ctypes.c_int64 * 12)(*junction.described, values.data_ptr(), *addresses)
-
-
-def _alone(junction: Junction) -> Layers:
-    return Layers((junction,), ("identity",))
-
-
-def _is_native(x: Tensor, junction: Junction) -> bool:
-    empty = not x.numel() or not junction.outputs
-    return x.is_cpu and not empty and x.dtype in native.DTYPES and native.is_at_hand()
+    return array("q", (*numbers, *window.dilation))
 
 
 def _remember(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:

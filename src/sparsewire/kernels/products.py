@@ -17,13 +17,12 @@ from torch.compiler import is_compiling
 
 from sparsewire.errors import RequestError, UnknownNameError
 from sparsewire.kernels import native
-from sparsewire.kernels.chain_compute import Layers, compute_forward, with_rows
+from sparsewire.kernels.chain_compute import Layers, autocast, compute_forward, with_rows
 from sparsewire.kernels.chain_operator import ChainFunction, operate, operate_backward, refuse_transforms
 from sparsewire.kernels.junctions import Junction
 from sparsewire.kernels.plain import ACTIVATIONS
 
 _PLAIN = frozenset((Tensor, torch.nn.Parameter))  # other kinds of tensors have no numbers that lie somewhere
-_WITH_KERNELS = ("cpu", "cuda")
 
 
 def linear(x: Tensor, values: Tensor, bias: Tensor | None, junction: Junction) -> Tensor:
@@ -81,8 +80,7 @@ def chain(
         tensor([2., 1.])
     """
     layers = Layers(tuple(junctions), tuple(activations))
-    if x.device.type in _WITH_KERNELS and torch.is_autocast_enabled(x.device.type):
-        x, values, biases = _cast(x, values, biases)
+    x, values, biases = autocast(x, values, biases)
     _check(x, values, biases, layers)
     flat = x if x.ndim == 2 else x.flatten(0, -2) if x.ndim > 2 else x[None]
     y = _flat_chain(flat, values, biases, layers)
@@ -196,18 +194,6 @@ def _is_alone() -> bool:
         and forward_ad._current_level < 0
         and not _is_tracing()
     )
-
-
-def _cast(
-    x: Tensor, values: Sequence[Tensor], biases: Sequence[Tensor | None]
-) -> tuple[Tensor, list[Tensor], list[Tensor | None]]:
-    """As autocast does for a dense layer: to its dtype, but for float64, which is taken to be meant."""
-    wanted = torch.get_autocast_dtype(x.device.type)
-
-    def cast(tensor: Tensor) -> Tensor:
-        return tensor.to(wanted) if tensor.is_floating_point() and tensor.dtype != torch.float64 else tensor
-
-    return cast(x), [cast(value) for value in values], [None if bias is None else cast(bias) for bias in biases]
 
 
 def _check(x: Tensor, values: Sequence[Tensor], biases: Sequence[Tensor | None], layers: Layers) -> None:
