@@ -1,7 +1,7 @@
 """Batches out of whatever holds the data: a pair of tensors, a Dataset, a DataLoader, any iterable of batches."""
 
 from collections.abc import Callable, Iterable, Iterator
-from typing import Any, NamedTuple, TypeAlias
+from typing import Any, NamedTuple, Protocol, TypeAlias
 
 import torch
 from torch import Tensor
@@ -29,19 +29,29 @@ class Index(NamedTuple):
     draw: Callable[[torch.Generator | None], tuple[Tensor, Tensor]]
 
 
+class Passes(Protocol):
+    """What makes the passes over the data."""
+
+    def __call__(self, order: torch.Generator | None, reuse: bool, skip: int = 0) -> Iterator[Batch]:
+        """The batches of one pass, see `Feed`."""
+
+
 class Feed(NamedTuple):
     """Data that can be gone through, batch by batch, as often as wanted.
 
     Args:
         passes: order (a generator to shuffle with, or None: as it comes), reuse (whether a batch may be overwritten by
-            the next one) → the batches of one pass, as (inputs, labels).
+            the next one), skip (how many batches to leave out at the beginning; 0 where the data cannot skip) → the
+            batches of one pass, as (inputs, labels).
         steps: how many batches a pass has, or None where nobody knows before.
         samples: the same as indices, where tensors hold the samples, or None.
+        can_skip: whether the order is that of the generator alone, so that a pass can be taken up in its middle.
     """
 
-    passes: Callable[[torch.Generator | None, bool], Iterator[Batch]]
+    passes: "Passes"
     steps: int | None
     samples: Index | None = None
+    can_skip: bool = False
 
 
 def feed(data: Data, batch_size: int) -> Feed:
@@ -74,7 +84,7 @@ def feed(data: Data, batch_size: int) -> Feed:
     if isinstance(data, Dataset) and not isinstance(data, IterableDataset):
         return _of_dataset(data, size)
     if isinstance(data, Iterable) and not isinstance(data, IterableDataset | Tensor | str | dict):
-        return Feed(lambda order, reuse: map(_checked, data), _length(data))
+        return Feed(lambda order, reuse, skip=0: map(_checked, data), _length(data))
     raise RequestError(
         f"data: found {type(data).__name__}, expected a pair of tensors (inputs, labels), a Dataset with a length, or "
         "an iterable of (inputs, labels) batches; of a DataSet give its .train or .test, an IterableDataset as "
@@ -90,18 +100,18 @@ def _of_tensors(inputs: Tensor, labels: Tensor, size: int) -> Feed:
             "expected as many of the ones as of the others, and at least one"
         )
 
-    def passes(order: torch.Generator | None, reuse: bool) -> Iterator[Batch]:
+    def passes(order: torch.Generator | None, reuse: bool, skip: int = 0) -> Iterator[Batch]:
         if order is None:
-            yield from zip(torch.split(inputs, size), torch.split(labels, size), strict=True)
+            yield from zip(torch.split(inputs, size)[skip:], torch.split(labels, size)[skip:], strict=True)
         else:
             drawn = torch.randperm(count, generator=order, device=order.device).to(inputs.device)
-            yield from _gathered(inputs, labels, torch.split(drawn, size), reuse)
+            yield from _gathered(inputs, labels, torch.split(drawn, size)[skip:], reuse)
 
     def draw(order: torch.Generator | None) -> tuple[Tensor, Tensor]:
         rows = torch.arange(count) if order is None else torch.randperm(count, generator=order, device=order.device)
         return rows.cpu(), torch.arange(0, count + size, size).clamp_(max=count)
 
-    return Feed(passes, -(-count // size), Index(inputs.detach(), labels.detach(), draw))
+    return Feed(passes, -(-count // size), Index(inputs.detach(), labels.detach(), draw), can_skip=True)
 
 
 def _gathered(inputs: Tensor, labels: Tensor, parts: Iterable[Tensor], reuse: bool) -> Iterator[Batch]:
@@ -125,14 +135,14 @@ def _of_dataset(data: Dataset[Any], size: int) -> Feed:
     if not count:
         raise RequestError(f"data: found a {type(data).__name__} of length {count}, expected a length of at least 1")
 
-    def passes(order: torch.Generator | None, reuse: bool) -> Iterator[Batch]:
+    def passes(order: torch.Generator | None, reuse: bool, skip: int = 0) -> Iterator[Batch]:
         indices = torch.arange(count) if order is None else torch.randperm(count, generator=order, device=order.device)
         several = getattr(data, "__getitems__", None)
-        for part in torch.split(indices, size):
+        for part in torch.split(indices, size)[skip:]:
             chosen = part.tolist()
             yield _checked(default_collate(several(chosen) if several else [data[index] for index in chosen]))
 
-    return Feed(passes, -(-count // size))
+    return Feed(passes, -(-count // size), can_skip=True)
 
 
 def _of_loader(loader: DataLoader[Any]) -> Feed:
@@ -140,7 +150,7 @@ def _of_loader(loader: DataLoader[Any]) -> Feed:
     own = loader.num_workers or loader.pin_memory or loader.collate_fn is not default_collate
     plain = type(loader) is DataLoader and type(data) is TensorDataset and type(sampler) is BatchSampler
     if own or not plain or not isinstance(data, TensorDataset) or len(data.tensors) != 2:
-        return Feed(lambda order, reuse: map(_checked, loader), _length(loader))
+        return Feed(lambda order, reuse, skip=0: map(_checked, loader), _length(loader))
     inputs, labels = data.tensors
 
     def parts() -> Iterator[list[int]]:
@@ -149,7 +159,7 @@ def _of_loader(loader: DataLoader[Any]) -> Feed:
         torch.empty((), dtype=torch.int64).random_(generator=loader.generator)
         return iter(sampler)  # type: ignore[arg-type]
 
-    def passes(order: torch.Generator | None, reuse: bool) -> Iterator[Batch]:
+    def passes(order: torch.Generator | None, reuse: bool, skip: int = 0) -> Iterator[Batch]:
         return _gathered(inputs, labels, (torch.tensor(part, device=inputs.device) for part in parts()), reuse)
 
     def draw(order: torch.Generator | None) -> tuple[Tensor, Tensor]:

@@ -13,6 +13,7 @@ from sparsewire.structure.masks import Masks
 from sparsewire.training.fused import Choice, choose
 from sparsewire.training.history import Epoch, History
 from sparsewire.training.judging import evaluate, modes_kept
+from sparsewire.training.keeping import Keeping, Position
 from sparsewire.training.optimizer import SparseOptimizer
 from sparsewire.training.passes import Course as Course
 from sparsewire.training.passes import OnEpoch as OnEpoch
@@ -33,24 +34,37 @@ def all_epochs(course: Course, epochs: int) -> Training:
         DivergedError: a loss, or a weight after an epoch, is not finite.
         RequestError: `fused` is True and the whole-network step does not apply, or there was no batch.
     """
-    model, history = course.model, History(masks=_masks_of(course))
+    model = course.model
+    keeping = Keeping(
+        course.checkpoints, model, course.optimizer, course.order, course.source, course.stateful
+    )  # fmt: skip
+    history, begin, ended = keeping.restored()
     with modes_kept(model):
-        for number in range(1, epochs + 1):
-            # Anew for every epoch: between two of them learning rates, masks, hooks, … may have changed.
-            choice = _chosen(course)
-            model.train()
-            start = time.perf_counter()
-            steps, mean = yield from go_through(course, choice, number)
-            seconds = time.perf_counter() - start
-            _check_weights(model, number)
-            judged = None
-            if course.validation is not None:
-                judged = evaluate(model, course.validation, loss=course.loss, batch_size=course.many)
-            epoch = Epoch(number, steps, mean, seconds, judged, choice.route)
-            history = history.followed_by(epoch, _masks_of(course))
-            if course.on_epoch is not None and course.on_epoch(number, model, history) is True:
-                break
+        while not ended and begin.epoch <= epochs:
+            history = yield from _epoch(course, keeping, history, begin)
+            stopped = course.on_epoch is not None and course.on_epoch(begin.epoch, model, history) is True
+            begin = Position(begin.epoch + 1)
+            ended = stopped or begin.epoch > epochs
+            keeping.begin(history)
+            if keeping.is_due():
+                keeping.save(begin, ended=stopped)
     return history
+
+
+def _epoch(course: Course, keeping: Keeping, history: History, begin: Position) -> Training:
+    """The history with one epoch more."""
+    # Anew for every epoch: between two of them learning rates, masks, hooks, … may have changed.
+    choice = _chosen(course)
+    course.model.train()
+    keeping.begin(history)
+    start = time.perf_counter()
+    steps, mean = yield from go_through(course, choice, begin, keeping)
+    seconds = begin.seconds + time.perf_counter() - start
+    _check_weights(course.model, begin.epoch)
+    judged = None
+    if course.validation is not None:
+        judged = evaluate(course.model, course.validation, loss=course.loss, batch_size=course.many)
+    return history.followed_by(Epoch(begin.epoch, steps, mean, seconds, judged, choice.route), _masks_of(course))
 
 
 def run_together(trainings: Sequence[Training], threads: int) -> list[History]:

@@ -1,6 +1,6 @@
 """fit: the one loop that trains."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import TypeAlias
 
 import torch
@@ -18,9 +18,11 @@ from sparsewire.training.fused import Loss
 from sparsewire.training.history import History
 from sparsewire.training.judging import evaluate as evaluate
 from sparsewire.training.judging import place_of
+from sparsewire.training.keeping import Stateful
 from sparsewire.training.optimizer import SparseOptimizer
 from sparsewire.training.progress import Report, reporting
 from sparsewire.training.rules import Move, Rule
+from sparsewire.training.state import Checkpoints
 
 MakeOptimizer: TypeAlias = Callable[[list[nn.Parameter]], Optimizer]
 
@@ -42,6 +44,8 @@ def fit(
     on_epoch: OnEpoch | None = None,
     fused: bool | None = None,
     device: torch.device | str | None = None,
+    checkpoints: Checkpoints | None = None,
+    stateful: Mapping[str, Stateful] | None = None,
 ) -> History:
     """Trains the model in place and tells how it went, epoch by epoch.
 
@@ -70,6 +74,12 @@ def fit(
         on_epoch: called with (epoch from 1, model, history so far) after every epoch; True as answer ends the training.
         fused: None takes the whole-network step where it applies, False never, True insists on it.
         device: where to train; the model is moved there, the batches follow. None: where the model is.
+        checkpoints: where the training is kept now and then, in the middle of an epoch too, and taken up again, such as
+            a `CheckpointFolder`. The same call with what lies there ends with the same weights, masks, memory of the
+            optimizer and history (but for seconds), bit for bit, as if nothing had happened. `on_epoch` is not called
+            again for epochs that were finished before. Needs data whose order the generator alone decides.
+        stateful: what else has memory that must be kept, by name, such as a scheduler that `on_epoch` steps: anything
+            with `state_dict` and `load_state_dict`.
 
     Returns:
         The history, with the masks at the end.
@@ -77,6 +87,7 @@ def fit(
     Raises:
         DivergedError: the loss of a batch is not finite; the weights are then those before this step. Or a weight is
             not after an epoch.
+        CheckpointError: what lies in `checkpoints` is damaged, or is of another training.
         RequestError: an argument cannot be, or `fused` is True and the whole-network step does not apply.
 
     Example:
@@ -97,7 +108,7 @@ def fit(
     with reporting(progress, passes) as report:
         course = Course(
             model, used, source, order, loss, clip_norm, report, callable(progress), fused, place, validation,
-            max(batch_size, 1000), on_epoch,
+            max(batch_size, 1000), on_epoch, checkpoints, stateful,
         )  # fmt: skip
         return run_together([all_epochs(course, passes)], threads=1)[0]
 

@@ -18,6 +18,7 @@ from sparsewire.training.history import History
 from sparsewire.training.judging import place_of
 from sparsewire.training.loop import MakeOptimizer, optimizer_of
 from sparsewire.training.rules import Move, Rule
+from sparsewire.training.state import Checkpoints
 
 _T = TypeVar("_T")
 
@@ -36,6 +37,7 @@ def replicate(
     generators: Sequence[torch.Generator | None] | None = None,
     clip_norm: float | None = None,
     fused: bool | None = None,
+    checkpoints: Sequence[Checkpoints | None] | None = None,
 ) -> list[History]:
     """Trains every model as `fit` would by itself, to the same bits, and tells how it went, model by model.
 
@@ -55,6 +57,8 @@ def replicate(
         generators: for each model what draws the order of its samples, or None for one with seed 0.
         clip_norm: as for `fit`.
         fused: as for `fit`.
+        checkpoints: for each model where its training is kept, or None. After a crash those that are left may be
+            trained in other company, or alone.
 
     Returns:
         The histories; the seconds in them are those of all networks that were trained side by side.
@@ -81,9 +85,12 @@ def replicate(
     own_masks = _each("masks", none if masks is None else masks, count)
     own_rules = _each("rules", none if rules is None else rules, count)
     orders = _each("generators", none if generators is None else generators, count)
+    folders = _each("checkpoints", none if checkpoints is None else checkpoints, count)
     _check_apart(models, orders)
     trainings = []
-    for model, make, mask, rule, order in zip(models, makers, own_masks, own_rules, orders, strict=True):
+    for model, make, mask, rule, order, folder in zip(
+        models, makers, own_masks, own_rules, orders, folders, strict=True
+    ):
         check_settings(loss, clip_norm, order)
         course = Course(
             model,
@@ -96,6 +103,7 @@ def replicate(
             place=place_of(model, None),
             validation=validation,
             many=max(batch_size, 1000),
+            checkpoints=folder,
         )
         trainings.append(all_epochs(course, passes))
     return run_together(trainings, torch.get_num_threads())

@@ -23,7 +23,12 @@ Step: TypeAlias = Callable[[Any, Any], float]
 
 
 def step_of(
-    choice: Choice, model: nn.Module, optimizer: Optimizer, loss: Loss | None = None, clip_norm: float | None = None
+    choice: Choice,
+    model: nn.Module,
+    optimizer: Optimizer,
+    loss: Loss | None = None,
+    clip_norm: float | None = None,
+    begun: bool = False,
 ) -> Step:
     """The function that takes a step on the chosen route, at the present learning rates and masks.
 
@@ -36,6 +41,7 @@ def step_of(
         optimizer: over the model's parameters.
         loss: (outputs, labels) → scalar; None: cross-entropy.
         clip_norm: the largest norm of all gradients together, or None.
+        begun: whether the epoch's first step was taken already, in a training that was kept; it goes another way.
 
     Example:
         >>> from sparsewire.training.fused import choose
@@ -54,11 +60,11 @@ def step_of(
     if isinstance(chain, Recurrent) or chain.is_sparse:
         fast = _native_gradient_step(chain, optimizer, slow, clip_norm)
         if choice.route == "native" and (chain.is_sparse or not isinstance(optimizer, SparseOptimizer)):
-            fast = _native_step(chain, optimizer, slow, fast, clip_norm)
+            fast = _native_step(chain, optimizer, slow, fast, clip_norm, begun)
     else:
         fast = _gradient_step(chain, optimizer, clip_norm)
         if choice.route == "update":
-            fast = _update_step(chain, optimizer, fast)
+            fast = _update_step(chain, optimizer, fast, begun)
 
     def step(inputs: Any, labels: Any) -> float:
         if fits(inputs, labels, chain):
@@ -114,7 +120,7 @@ def _gradient_step(chain: Chain, optimizer: Optimizer, clip_norm: float | None) 
     return step
 
 
-def _update_step(chain: Chain, optimizer: Optimizer, first: Step) -> Step:
+def _update_step(chain: Chain, optimizer: Optimizer, first: Step, begun: bool) -> Step:
     """Plain gradient descent within the whole-network step.
 
     The first step goes the way of `first`, so that a learning rate scheduler sees that the optimizer was used.
@@ -124,7 +130,7 @@ def _update_step(chain: Chain, optimizer: Optimizer, first: Step) -> Step:
     weights = [layer.weight for layer in chain.linears]
     kept = [bits(masks[id(weight)], weight.dtype) if id(weight) in masks else None for weight in weights]
     kernel = _kernel(chain)
-    started = False
+    started = begun
     present, rates = _present(optimizer), _rates(chain, optimizer)
 
     def step(inputs: Tensor, labels: Tensor) -> float:
@@ -197,12 +203,14 @@ def _native_gradient_step(form: Form, optimizer: Optimizer, slow: Step, clip_nor
     return step
 
 
-def _native_step(form: Form, optimizer: Optimizer, slow: Step, first: Step, clip_norm: float | None) -> Step:
+def _native_step(
+    form: Form, optimizer: Optimizer, slow: Step, first: Step, clip_norm: float | None, begun: bool
+) -> Step:
     """The optimizer's update within the native step, in place; the first step goes the way of `first`."""
     present: list[NativeSteps] = []
     known: dict[int, Structure] = {}
     structure: list[object] = []
-    started = False
+    started = begun
 
     def step(inputs: Tensor, labels: Tensor) -> float:
         nonlocal started
