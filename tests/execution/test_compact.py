@@ -223,6 +223,7 @@ def test_other_crafted_files_are_refused(tmp_path):
         (torch.ones(2), INDEX, {"masked": {}}),
         (torch.ones(2), INDEX, {"masked": []}),
         (torch.ones(2), INDEX, {"more": 1}),
+        (torch.ones(2), INDEX, {"ties": [[]] * 10**6}),
     ):
         crafted(tmp_path / "a", ENTRY, values, index, **more)
         with pytest.raises(CheckpointError):
@@ -235,9 +236,10 @@ def test_other_files_are_refused(tmp_path):
     (tmp_path / "text").write_text("hello " * 9)
     (tmp_path / "long").write_bytes((2**62).to_bytes(8, "little") + b"{}")
     torch.save({"weight": torch.ones(2)}, tmp_path / "torch")
-    for number, about in enumerate(("", "[]", "{}", '{"weights": 1, "sha256": ""}', "[" * 10**5)):
+    many = '{"weights": [' + "[]," * 10**6 + '[]], "sha256": ""}'
+    for number, about in enumerate(("", "[]", "{}", '{"weights": 1, "sha256": ""}', "[" * 10**5, many)):
         save_file({"weight": torch.ones(2)}, tmp_path / str(number), {FORMAT: about})
-    for name in (*"01234", "plain", "empty", "text", "long", "torch", "missing", "."):
+    for name in (*"012345", "plain", "empty", "text", "long", "torch", "missing", "."):
         with pytest.raises(CheckpointError, match="cannot read"):
             load_compact(tmp_path / name)
 

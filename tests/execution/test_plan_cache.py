@@ -9,6 +9,7 @@ import pytest
 
 from sparsewire.execution.measuring import Timing
 from sparsewire.execution.plan_cache import VARIABLE, add_timings, cache_file, read_timings
+from sparsewire.execution.sealed_json import sealed
 
 HERE = {"processor": "abacus", "threads": 1}
 ONE, TWO = Timing(1, 1e-3, 5e-4, 2.0), Timing(32, 0.1, 1 / 3, 0.3)
@@ -42,6 +43,8 @@ BAD = {
     "a list": "[]",
     "nested without end": "[" * 100_000,
     "another format": whole(format="x"),
+    "an entry too many": whole(sha256=""),
+    "a changed number": sealed(whole(timings={"a": [1, 2.0, 3.0, 1.5]})).decode().replace("2.0", "2.5"),
     "another machine": whole(machine={}),
     "times in a list": whole(timings=[1]),
     "three numbers": whole(timings={"a": [1, 2.0, 3.0]}),

@@ -2,6 +2,7 @@
 
 import json
 import math
+import os
 from pathlib import Path
 from typing import Any
 
@@ -82,6 +83,36 @@ def test_a_file_holds_it(tmp_path: Path) -> None:
     assert json.loads((tmp_path / "deep" / "plan.json").read_text())["rows"] == PLAN.to_rows()
 
 
+def test_every_changed_byte_of_a_file_is_noticed_or_harmless(tmp_path: Path) -> None:
+    path = tmp_path / "plan.json"
+    PLAN.save(path)
+    whole = path.read_bytes()
+    refused = 0
+    for place, byte in enumerate(whole):
+        for other in (byte ^ 1, byte ^ 16, ord("9"), ord(" ")):
+            path.write_bytes(whole[:place] + bytes([other]) + whole[place + 1 :])
+            try:
+                assert Plan.load(path) == PLAN
+            except FileError:
+                refused += 1
+        path.write_bytes(whole[:place])
+        with pytest.raises(FileError):
+            Plan.load(path)
+    assert refused > 3 * len(whole)
+
+
+def test_a_file_is_edited_without_its_checksum(tmp_path: Path) -> None:
+    path = tmp_path / "plan.json"
+    PLAN.save(path)
+    path.write_text(path.read_text().replace('"batch": 32', '"batch": 64'))
+    with pytest.raises(FileError, match=r'plan\.json: it was changed .*; if by hand, remove its line "sha256"'):
+        Plan.load(path)
+    path.write_text("".join(line for line in path.read_text().splitlines(keepends=True) if '"sha256"' not in line))
+    assert Plan.load(path).rows[0].timings[0].batch == 64
+    path.write_text(PLAN.to_json())  # as older versions wrote it
+    assert Plan.load(path) == PLAN
+
+
 def damaged(change: Any) -> str:
     whole = json.loads(PLAN.to_json())
     change(whole)
@@ -95,6 +126,7 @@ BAD = {
     "another format": '{"format": "x"}',
     "no rows": '{"format": "sparsewire-plan-1"}',
     "a choice that is none": damaged(lambda whole: whole["rows"][0].update(choice="fast")),
+    "an entry too many": damaged(lambda whole: whole.update(sha256="")),
     "a key too many": damaged(lambda whole: whole["rows"][0].update(extra=1)),
     "a time of zero": damaged(lambda whole: whole["rows"][0]["timings"][0].update(dense=0)),
     "a time that is no number": damaged(lambda whole: whole["rows"][0]["timings"][0].update(ratio=math.nan)),
@@ -112,6 +144,11 @@ def test_what_is_no_plan_is_refused(name: str, tmp_path: Path) -> None:
 def test_files_that_cannot_be_read_are_refused(tmp_path: Path) -> None:
     with pytest.raises(FileError, match="cannot read a plan from"):
         Plan.load(tmp_path / "none.json")
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "large").write_bytes(b" " * (5 << 20))
+    for name, told in {"pipe": "no regular file", "large": "more than 4,194,304 bytes"}.items():
+        with pytest.raises(FileError, match=told):
+            Plan.load(tmp_path / name)
     (tmp_path / "bytes").write_bytes(b"\xff\xfe\xfd")
     with pytest.raises(FileError, match="cannot read a plan from"):
         Plan.load(tmp_path / "bytes")

@@ -5,6 +5,7 @@ import pickle
 import tempfile
 import warnings
 import zipfile
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 
@@ -153,6 +154,35 @@ LIES = {
     "a deep size": (b"})" + b"q\x010ctorch\nSize\nh\x01\x85R" * 101 + b"K\x01s", "nests tuples"),
     "eight million lists in each other": (b"]" * 8_000_000 + b"a" * 7_999_999, "longer than so few tensors need"),
     "eight million numbers": (b"K\x01" * 8_000_000, "longer than so few tensors need"),
+    "a tuple of 2^60 entries by way of the memo": (
+        b"])q\x01a" + b"h\x01h\x01\x86q\x01a" * 60 + b"}h\x01K\x01sa",
+        "looks up more tuples",
+    ),
+    "a set of such tuples": (
+        b"cbuiltins\nset\n])q\x01a" + b"h\x01h\x01\x86q\x01a" * 60 + b"\x85R",
+        "looks up more tuples",
+    ),
+    "40,000 keys that collide": (
+        b"}("
+        + b"".join(b"\x8a\x0a" + (k * (2**61 - 1)).to_bytes(10, "little") + b"N" for k in range(1, 40_000))
+        + b"u",
+        "looks up more tuples or large numbers",
+    ),
+    "a text in a slow coding": (b"c_codecs\nencode\n" + text("ä" * 100) + text("punycode") + b"\x86R", "as latin1"),
+    "a text in a slow coding by way of the memo": (
+        b"]" + text("latin1") + b"q\x01a" + text("punycode") + b"q\x02a"
+        b"c_codecs\nencode\nq\x03a(h\x01h\x02tq\x04ah\x03h\x04Ra",
+        "as latin1",
+    ),
+    "a text in the coding that is usual": (b"c_codecs\nencode\n" + text("a") + b"\x85R", "as latin1"),
+    "a copy of the top of the stack": (b"N2a", "operation DUP"),
+    "60,000 dimensions": (
+        tensor().replace(
+            b"K\x00\x8a\x10" + (4).to_bytes(16, "little") + b"\x85" + b"\x8a\x10\x01" + bytes(15) + b"\x85",
+            b"K\x00" + (b"(" + b"K\x01" * 60_000 + b"t") * 2,
+        ),
+        "hundreds of dimensions",
+    ),
     "an empty stack": (b"\x85", "corrupt"),
     "too few for what is built": (b"K\x010000s", "corrupt"),
     "no mark": (b"t", "corrupt"),
@@ -168,6 +198,27 @@ def test_lies_about_sizes_and_shapes_are_refused(name: str, tmp_path: Path) -> N
     with pytest.raises(CheckpointError, match=told) as refusal:
         read_checkpoint(tmp_path / "lie.pt")
     assert "\n" not in str(refusal.value)
+
+
+def test_what_training_programs_keep_beside_the_weights_is_read(tmp_path: Path) -> None:
+    beside = {
+        "bytes": [b"a", b"\xff\x00"],
+        "curve": [(step, step / 7) for step in range(20_000)],
+        "seeds": [2**63 - 1, -(2**63)],
+        "seen": {(1, 2), (3, 4)},
+        "pairs": {(1, 2): 3},
+        "milestones": Counter({30: 1}),
+    }
+    whole = {"state_dict": {"w": torch.ones(2)}, **beside}
+    for new in (True, False):
+        torch.save(whole, tmp_path / "a.pt", _use_new_zipfile_serialization=new)
+        assert read_checkpoint(tmp_path / "a.pt")["w"].tolist() == [1, 1]
+
+
+def test_a_checkpoint_of_many_tensors_is_read(tmp_path: Path) -> None:
+    one = torch.zeros(1)
+    torch.save({str(number): one.view(1) for number in range(21_000)}, tmp_path / "a.pt")
+    assert len(read_checkpoint(tmp_path / "a.pt")) == 21_000
 
 
 def test_real_tensors_that_are_not_dense_are_refused(tmp_path: Path) -> None:

@@ -401,6 +401,19 @@ def test_checkpoints_of_weights_are_refused(tmp_path):
         Masks.load(tmp_path / "m")
 
 
+def test_what_would_take_long_or_much_memory_is_refused_unread(tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(CheckpointError, match="it is no regular file"):
+        Masks.load(tmp_path / "pipe")
+    (tmp_path / "long").write_bytes((17 << 20).to_bytes(8, "little") + b"{}")
+    with pytest.raises(CheckpointError, match="its header takes 17,825,792 bytes"):
+        Masks.load(tmp_path / "long")
+    with pytest.raises(CheckpointError, match=r"its header takes .*; nothing was changed"):
+        Masks({"w" * 300 + str(number): A["v"] for number in range(8_000)}).save(tmp_path / "wide")
+    with pytest.raises(CheckpointError, match="more than 1,000,000 sizes"):
+        Masks.load(by_hand(tmp_path / "many", BYTE, '{"w": [' + "0," * 10**6 + "0]}"))
+
+
 def test_what_is_not_there_or_is_a_folder(tmp_path):
     with pytest.raises(CheckpointError, match=r"no masks at .*none: there is no such file"):
         Masks.load(tmp_path / "none")

@@ -18,7 +18,8 @@ from sparsewire.files import write_aside
 
 FORMAT = "sparsewire-compact-1"
 INDEX = "#index"  # after a weight's name: the bytes of its mask
-_HEADER_CAP = 64 << 20
+_HEADER_CAP = 4 << 20  # bytes
+_VALUE_CAP = 1_000_000  # commas and brackets of JSON: each can take a hundred bytes of memory when it is read
 _ENTRY = {"shape": list, "count": int, "coding": str, "marks": int, "width": int}
 
 
@@ -103,6 +104,7 @@ def write_compact(
     def write(aside: Path) -> None:
         try:
             save_file(stored, aside, metadata)
+            _check_head(aside)  # what could not be read again is not kept
         except (SafetensorError, ValueError, KeyError) as cause:  # it does not let the system's own error through
             raise OSError(str(cause)) from cause
 
@@ -144,10 +146,7 @@ def _read(path: Path) -> tuple[int, dict[str, str], dict[str, Tensor]]:
     try:
         if not path.is_file():
             raise FileNotFoundError(2, "there is no such file")
-        with path.open("rb") as start:
-            length = int.from_bytes(start.read(8), "little")
-        if length > _HEADER_CAP:
-            raise OSError(f"its header claims {length:,} bytes, expected at most {_HEADER_CAP:,}")
+        _check_head(path)
         with safe_open(path, framework="pt") as file:
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
             return path.stat().st_size, file.metadata() or {}, tensors
@@ -157,6 +156,13 @@ def _read(path: Path) -> tuple[int, dict[str, str], dict[str, Tensor]]:
         raise CheckpointError(
             f"cannot read {path}: it is truncated, corrupt or no safetensors file ({cause})"
         ) from cause
+
+
+def _check_head(path: Path) -> None:
+    with path.open("rb") as start:
+        length = int.from_bytes(start.read(8), "little")
+    if length > _HEADER_CAP:
+        raise OSError(f"its header takes {length:,} bytes, expected at most {_HEADER_CAP:,}")
 
 
 def _digest(tensors: Mapping[str, Tensor], told: str) -> str:
@@ -173,6 +179,8 @@ def _digest(tensors: Mapping[str, Tensor], told: str) -> str:
 def _authentic(about: str, tensors: Mapping[str, Tensor]) -> str | None:
     """The header's text if its checksum is right."""
     try:
+        if sum(map(about.count, ",[{")) > _VALUE_CAP:
+            return None
         read = json.loads(about)
         told = read["weights"]
         return told if isinstance(told, str) and read["sha256"] == _digest(tensors, told) else None
@@ -181,7 +189,7 @@ def _authentic(about: str, tensors: Mapping[str, Tensor]) -> str | None:
 
 
 def _checked(told: str, tensors: Mapping[str, Tensor]) -> tuple[dict[str, dict[str, Any]], dict[str, str]]:
-    header = json.loads(told)
+    header = json.loads(told) if sum(map(told.count, ",[{")) <= _VALUE_CAP else None
     if not isinstance(header, dict) or header.keys() != {"masked", "ties"}:
         raise ValueError("its header is none")
     masked, ties = header["masked"], header["ties"]

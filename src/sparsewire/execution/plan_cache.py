@@ -13,10 +13,13 @@ import platformdirs
 from sparsewire.errors import FileError
 from sparsewire.execution.machine import Facts
 from sparsewire.execution.measuring import Timing
+from sparsewire.execution.sealed_json import sealed, unsealed
 from sparsewire.files import write_aside
 
 VARIABLE = "SPARSEWIRE_CACHE"
 FORMAT = "sparsewire-timings-1"
+_KEYS = {"format", "machine", "timings"}
+_CAP = 16 << 20  # bytes
 Timings = dict[str, Timing]
 
 
@@ -34,8 +37,11 @@ def cache_file(machine: Facts) -> Path:
 def read_timings(path: Path, machine: Facts) -> Timings:
     """The times in a file; none if there is no such file, and none, with a warning, if it is damaged or foreign."""
     try:
-        found = json.loads(path.read_text(encoding="utf-8"))
-        if found["format"] != FORMAT or found["machine"] != machine:
+        with path.open("rb") as file:
+            content = file.read(_CAP)  # a larger one is cut, and so is no JSON
+        text = unsealed(content)
+        found = json.loads((content if text is None else text).decode())
+        if found["format"] != FORMAT or found["machine"] != machine or found.keys() != _KEYS:
             raise ValueError("it holds something else")
         return {str(key): _timing(key, numbers) for key, numbers in found["timings"].items()}
     except FileNotFoundError:
@@ -58,10 +64,10 @@ def add_timings(path: Path, machine: Facts, timings: Mapping[str, Timing]) -> No
         warnings.simplefilter("ignore")  # it was said when the file was read
         known = read_timings(path, machine)
     whole = {key: [one.batch, one.dense, one.sparse, one.ratio] for key, one in sorted({**known, **timings}.items())}
-    text = json.dumps({"format": FORMAT, "machine": machine, "timings": whole}, indent=1)
+    content = sealed(json.dumps({"format": FORMAT, "machine": machine, "timings": whole}, indent=1))
 
     def write(aside: Path) -> None:
-        aside.write_text(text, encoding="utf-8")
+        aside.write_bytes(content)
 
     try:
         write_aside(path, write, FileError)

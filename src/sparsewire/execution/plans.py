@@ -10,10 +10,13 @@ from typing import Any, Literal, get_args
 
 from sparsewire.errors import FileError, RequestError, UnknownNameError
 from sparsewire.execution.measuring import Timing
+from sparsewire.execution.sealed_json import sealed, unsealed
 from sparsewire.files import write_aside
 
 FORMAT = "sparsewire-plan-1"
 Choice = Literal["sparse", "dense"]
+_KEYS = {"format", "training", "machine", "rows"}
+_CAP = 4 << 20  # bytes
 _COLUMNS = ("weight", "shape", "density", "batch", "dense ms", "sparse ms", "ratio", "runs", "why")
 
 
@@ -109,32 +112,47 @@ class Plan:
             found = json.loads(text)
             if found["format"] != FORMAT:
                 raise ValueError(f"its format is {found['format']!r}, expected {FORMAT!r}")
+            if found.keys() != _KEYS:
+                raise ValueError(f"it has {', '.join(sorted(found))}; expected {', '.join(sorted(_KEYS))}")
             return cls(tuple(_row_from(row) for row in found["rows"]), bool(found["training"]), str(found["machine"]))
         except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as cause:
             raise FileError(f"no plan: {type(cause).__name__}: {cause}; make one with plan(model, masks)") from cause
 
     def save(self, path: str | os.PathLike[str]) -> None:
-        """Writes the plan as JSON, which may be edited; a whole file or none.
+        """Writes the plan as JSON; a whole file or none.
+
+        It may be edited by who removes its line "sha256", with which `load` notices every other change.
 
         Raises:
             FileError: the file cannot be written.
         """
+        content = sealed(self.to_json() + "\n")
 
         def write(aside: Path) -> None:
-            aside.write_text(self.to_json() + "\n", encoding="utf-8")
+            aside.write_bytes(content)
 
         write_aside(path, write, FileError)
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> "Plan":
-        """Reads what `save` wrote.
+        """Reads what `save` wrote; files without a checksum, too.
 
         Raises:
-            FileError: there is no such file, or it is no plan.
+            FileError: there is no such file, or it is no plan, or it was changed and still has its checksum.
         """
         try:
-            return cls.from_json(Path(path).read_text(encoding="utf-8"))
-        except (OSError, UnicodeDecodeError) as cause:
+            if Path(path).exists() and not Path(path).is_file():
+                raise OSError("it is no regular file")  # opening a pipe would wait for ever
+            with Path(path).open("rb") as file:
+                content = file.read(_CAP + 1)
+            if len(content) > _CAP:
+                raise OSError(f"it has more than {_CAP:,} bytes, which no plan needs")
+            text = unsealed(content)
+            return cls.from_json((content if text is None else text).decode())
+        except ValueError as cause:
+            hint = "" if isinstance(cause, UnicodeDecodeError) else '; if by hand, remove its line "sha256"'
+            raise FileError(f"cannot read a plan from {os.fspath(path)}: {cause}{hint}") from cause
+        except OSError as cause:
             raise FileError(f"cannot read a plan from {os.fspath(path)}: {cause}") from cause
         except FileError as cause:
             raise FileError(f"{os.fspath(path)} holds {cause}") from cause

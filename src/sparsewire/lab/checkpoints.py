@@ -13,7 +13,8 @@ from torch import Tensor
 
 from sparsewire.errors import CheckpointError, RequestError
 from sparsewire.files import write_aside
-from sparsewire.lab.torch_files import HEADER_CAP, TENSOR_CAP, Refusal, dense, load_torch
+from sparsewire.lab.pickle_stack import Refusal
+from sparsewire.lab.torch_files import HEADER_CAP, TENSOR_CAP, dense, load_torch
 
 SAFETENSORS = ".safetensors"
 TORCH = (".pt", ".pth", ".bin", ".ckpt")
@@ -38,6 +39,9 @@ def read_checkpoint(path: str | os.PathLike[str]) -> dict[str, Tensor]:
     Safetensors files and torch checkpoints (both formats) are told apart by content, not by name. A state dict inside
     what a training program saved ({"state_dict": …}, {"model": …}, Lightning's checkpoints, …) is found; entries that
     are no tensors are left out. NaN and infinity are allowed. Nothing in the file is ever run, so anybody may send it.
+
+    These formats hold no checksum of their numbers (but torch's zip format, whose are looked at): a file that was
+    damaged on its way may load with other numbers. Compare a SHA-256 with its author's where that matters.
 
     Raises:
         CheckpointError: there is no such file, it is truncated, corrupt or foreign, it would run code, it holds tensors

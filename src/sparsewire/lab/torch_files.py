@@ -2,18 +2,23 @@
 
 import io
 import pickletools
+import re
 import warnings
 import zipfile
+from collections import deque
 from collections.abc import Iterable, Iterator
 from typing import IO, Any
 
 import torch
 
+from sparsewire.lab.pickle_stack import DIMENSION_CAP, PickleStack, Refusal
+
 HEADER_CAP = 16 << 20  # bytes that describe tensors; 100,000 of them need about as many
 TENSOR_CAP = 100_000
-_DEPTH_CAP = 100
-_FREE_OPERATIONS = 250_000  # half a second's work; for what stands beside the tensors, such as a list of words
+_FREE_OPERATIONS = 180_000  # half a second's work; for what stands beside the tensors, such as a list of words
 _OPERATIONS_A_TENSOR = 64  # torch writes about 30
+_LIST_CAP = 8 << 20  # bytes; an entry takes 60 to 80
+_END_OF_ARCHIVE = (1 << 16) + 200  # a comment of at most 2^16 bytes, and what stands before it
 _LEGACY_PICKLES = 5  # magic number, protocol, system, the object, the keys of its storages
 
 # What a state dict, an optimizer's state and a scheduler's are made of. torch allows more (quantised, sparse, nested
@@ -38,11 +43,6 @@ _NOT_DENSE = {
 }
 _FOLDER = 0x10
 _NUMBERS = ("BININT", "BININT1", "BININT2", "LONG1")
-_TUPLES = {"TUPLE": None, "TUPLE1": 1, "TUPLE2": 2, "TUPLE3": 3}
-
-
-class Refusal(Exception):  # noqa: N818
-    """Why a file is not opened; the caller adds the file's name."""
 
 
 def load_torch(file: IO[bytes], size: int) -> Any:
@@ -67,7 +67,12 @@ def load_torch(file: IO[bytes], size: int) -> Any:
     else:
         file.seek(0)
         for _ in range(_LEGACY_PICKLES):
-            _check_pickle(file, size)
+            start = file.tell()
+            pickled = io.BytesIO(
+                file.read(HEADER_CAP + 1)
+            )  # where it is read is asked at each operation: slow in files
+            _check_pickle(pickled, size)
+            file.seek(start + pickled.tell())
     file.seek(0)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # about pickle protocols and old storages: nothing that a user could change
@@ -76,6 +81,7 @@ def load_torch(file: IO[bytes], size: int) -> Any:
 
 def _check_archive(file: IO[bytes], size: int) -> None:
     try:
+        _check_length_of_list(file, size)
         with zipfile.ZipFile(file) as archive:
             entries = archive.infolist()
             _check_entries(entries, size)
@@ -87,10 +93,23 @@ def _check_archive(file: IO[bytes], size: int) -> None:
             damaged = archive.testzip()
             if damaged is not None:
                 raise Refusal(f"it was changed after it was written: the checksum of {damaged!r} in it is wrong")
-            _check_pickle(io.BytesIO(archive.read(described[0])), size)
+            pickled = io.BytesIO(archive.read(described[0]))
+            _check_pickle(pickled, size)
+            if pickled.read(1):
+                raise Refusal("the description of its tensors goes on behind its end")
     except (zipfile.BadZipFile, NotImplementedError, EOFError, ValueError, OSError) as cause:
         told = getattr(cause, "strerror", None) or str(cause) or "its archive ends too early"
         raise Refusal(f"it is truncated or corrupt ({told})") from cause
+
+
+def _check_length_of_list(file: IO[bytes], size: int) -> None:
+    """Refuses an archive whose list of entries takes long to read; its ends say how many bytes the list has."""
+    file.seek(max(0, size - _END_OF_ARCHIVE))
+    end = file.read()
+    claims = [int.from_bytes(end[found.start() + 12 :][:4], "little") for found in re.finditer(b"PK\x05\x06", end)]
+    claims += [int.from_bytes(end[found.start() + 40 :][:8], "little") for found in re.finditer(b"PK\x06\x06", end)]
+    if any(_LIST_CAP < claim != 2**32 - 1 for claim in claims):
+        raise Refusal(f"its archive holds a list of entries of more than {_LIST_CAP:,} bytes")
 
 
 def _check_entries(entries: list[zipfile.ZipInfo], size: int) -> None:
@@ -112,17 +131,18 @@ def _check_entries(entries: list[zipfile.ZipInfo], size: int) -> None:
         raise Refusal("its archive claims to hold more bytes than the file has")
 
 
-def _check_pickle(file: IO[bytes], size: int) -> None:
+def _check_pickle(file: io.BytesIO, size: int) -> None:
     """Reads one pickle up to its end without running it.
 
-    What is checked: the names that it would call, the sizes of the storages that it would make, how deeply its tuples
-    nest (the only thing whose nesting can crash Python: hashing a tuple has no limit of depth), its length.
+    What is checked: the names that it would call, the sizes of the storages that it would make, its length, and, by
+    `PickleStack`, what can crash Python or take for ever: tuples nested deeply (hashing one has no limit of depth),
+    keys made to collide, texts in codings that take quadratic time.
     """
-    start, storages = file.tell(), 0
-    depths = _Depths()
-    recent: list[tuple[str, Any]] = []
-    for count, (operation, argument, _) in enumerate(_operations(file)):
-        if file.tell() - start > HEADER_CAP or count > _FREE_OPERATIONS + _OPERATIONS_A_TENSOR * storages:
+    storages = 0
+    stack = PickleStack()
+    recent: deque[tuple[str, Any]] = deque(maxlen=3)
+    for count, (operation, argument, place) in enumerate(_operations(file)):
+        if (place or 0) > HEADER_CAP or count > _FREE_OPERATIONS + _OPERATIONS_A_TENSOR * storages:
             raise Refusal("the description of its tensors is longer than so few tensors need")
         name = operation.name
         if name in ("GLOBAL", "INST", "STACK_GLOBAL", "EXT1", "EXT2", "EXT4", "OBJ", "NEWOBJ_EX"):
@@ -130,12 +150,12 @@ def _check_pickle(file: IO[bytes], size: int) -> None:
         elif name == "BINPERSID":
             storages += 1
             _check_storage(recent, size, storages)
-        depths.follow(operation, argument)
+        stack.follow(operation, argument)
         if "PUT" not in name and name != "MEMOIZE":
-            recent = [*recent[-2:], (name, argument)]
+            recent.append((name, argument))
 
 
-def _operations(file: IO[bytes]) -> Iterator[tuple[pickletools.OpcodeInfo, Any, int | None]]:
+def _operations(file: io.BytesIO) -> Iterator[tuple[pickletools.OpcodeInfo, Any, int | None]]:
     try:
         yield from pickletools.genops(file)
     except (ValueError, IndexError, OverflowError, EOFError) as cause:
@@ -155,7 +175,7 @@ def _check_global(operation: str, argument: object) -> None:
         )
 
 
-def _check_storage(recent: list[tuple[str, Any]], size: int, storages: int) -> None:
+def _check_storage(recent: Iterable[tuple[str, Any]], size: int, storages: int) -> None:
     """A storage is named by ("storage", type, key, device, number of elements); the old format adds a None."""
     if storages > TENSOR_CAP:
         raise Refusal(f"it has more than {TENSOR_CAP:,} tensors")
@@ -164,58 +184,6 @@ def _check_storage(recent: list[tuple[str, Any]], size: int, storages: int) -> N
         raise Refusal("it names the data of a tensor in a way that torch.save does not")
     if not 0 <= shape[-2][1] <= size:
         raise Refusal(f"a tensor of it claims {shape[-2][1]:,} elements, more than the file of {size:,} bytes can hold")
-
-
-class _Depths:
-    """Follows a pickle's stack, but keeps only how deeply tuples are nested in each entry."""
-
-    def __init__(self) -> None:
-        self._stack: list[int] = []
-        self._marks: list[int] = []
-        self._memo: dict[int, int] = {}
-
-    def follow(self, operation: pickletools.OpcodeInfo, argument: Any) -> None:
-        """One operation further.
-
-        Raises:
-            Refusal: it would take more from the stack than is there, or nest too deeply.
-        """
-        name = operation.name
-        if name == "MARK":
-            self._marks.append(len(self._stack))
-        elif name in ("BINPUT", "LONG_BINPUT", "PUT", "MEMOIZE"):
-            self._memo[len(self._memo) if name == "MEMOIZE" else argument] = self._take(1, put_back=True)
-        elif name in ("BINGET", "LONG_BINGET", "GET"):
-            self._stack.append(self._memo.get(argument, 0))
-        elif name in _TUPLES:
-            self._stack.append(self._take(_TUPLES[name]) + 1)
-        elif name == "REDUCE":  # torch.Size(tuple) is a tuple again
-            self._stack.append(self._take(2) + 1)
-        else:
-            takes = operation.stack_before
-            if pickletools.stackslice in takes:
-                self._take(None)
-                self._take(takes.index(pickletools.markobject))
-            else:
-                self._take(len(takes))
-            self._stack += [0] * len(operation.stack_after)
-        if self._stack and self._stack[-1] > _DEPTH_CAP:
-            raise Refusal(f"it nests tuples more than {_DEPTH_CAP} deep")
-
-    def _take(self, count: int | None, *, put_back: bool = False) -> int:
-        """The depth of the last `count` entries, or of those since the last mark, which are removed."""
-        if count is None:
-            if not self._marks:
-                raise Refusal("it is no checkpoint, or corrupt (its stack has no mark)")
-            start = self._marks.pop()
-        else:
-            start = len(self._stack) - count
-        if start < (self._marks[-1] if self._marks else 0):
-            raise Refusal("it is no checkpoint, or corrupt (its stack is empty)")
-        depth = max(self._stack[start:], default=0)
-        if not put_back:
-            del self._stack[start:]
-        return depth
 
 
 def dense(tensors: Iterable[tuple[str, torch.Tensor]], size: int) -> dict[str, torch.Tensor]:
@@ -233,6 +201,8 @@ def dense(tensors: Iterable[tuple[str, torch.Tensor]], size: int) -> dict[str, t
         if tensor.is_quantized or tensor.layout != torch.strided or tensor.is_meta or tensor.is_nested:
             kind = "quantised" if tensor.is_quantized else "without data" if tensor.is_meta else f"{tensor.layout}"
             raise Refusal(f"{name!r} is {kind}, expected a dense tensor; convert it first")
+        if tensor.ndim > DIMENSION_CAP:
+            raise Refusal(f"{name[:60]!r} has {tensor.ndim:,} dimensions, expected at most {DIMENSION_CAP}")
         total += tensor.numel() * tensor.element_size()
         if total > 8 * size + (1 << 20):
             raise Refusal(

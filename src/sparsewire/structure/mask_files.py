@@ -16,6 +16,8 @@ from sparsewire.errors import CheckpointError
 from sparsewire.files import write_aside
 
 FORMAT = "sparsewire-masks-1"
+_HEADER_CAP = 4 << 20  # bytes
+_VALUE_CAP = 1_000_000  # commas and brackets in the shapes: each can take a hundred bytes of memory when it is read
 
 
 def write_masks(masks: Mapping[str, Tensor], path: str | os.PathLike[str]) -> None:
@@ -34,6 +36,7 @@ def write_masks(masks: Mapping[str, Tensor], path: str | os.PathLike[str]) -> No
     def write(aside: Path) -> None:
         try:
             save_file(packed, aside, metadata)
+            _check_head(aside)  # what could not be read again is not kept
         except SafetensorError as cause:  # safetensors does not let the system's own error through
             raise OSError(str(cause)) from cause
 
@@ -49,6 +52,7 @@ def read_masks(path: str | os.PathLike[str]) -> dict[str, Tensor]:
     from safetensors import SafetensorError, safe_open
 
     try:
+        _check_head(Path(path))
         with safe_open(path, framework="numpy") as file:
             metadata = file.metadata() or {}
             packed = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
@@ -70,6 +74,16 @@ def read_masks(path: str | os.PathLike[str]) -> dict[str, Tensor]:
         raise CheckpointError(f"{os.fspath(path)} holds no masks: {cause}") from cause
 
 
+def _check_head(path: Path) -> None:
+    """Refuses what takes long, or much memory, before anybody can see that it is no mask."""
+    if path.exists() and not path.is_file():
+        raise OSError("it is no regular file")  # opening a pipe would wait for ever
+    with path.open("rb") as file:
+        length = int.from_bytes(file.read(8), "little")
+    if length > _HEADER_CAP:
+        raise OSError(f"its header takes {length:,} bytes, expected at most {_HEADER_CAP:,}")
+
+
 def digest(packed: Mapping[str, Any], shapes: str) -> str:
     """The checksum of packed masks and of the text of their shapes."""
     found = hashlib.sha256(shapes.encode())
@@ -80,6 +94,8 @@ def digest(packed: Mapping[str, Any], shapes: str) -> str:
 
 def _checked(text: str, packed: Mapping[str, Any]) -> dict[str, list[int]]:
     """The shapes, each of as many bits as are there: a file made by hand may have a checksum that is right."""
+    if sum(map(text.count, ",[{")) > _VALUE_CAP:
+        raise ValueError(f"it tells of more than {_VALUE_CAP:,} sizes")
     shapes = json.loads(text)
     if not isinstance(shapes, dict) or shapes.keys() != packed.keys():
         raise ValueError("its shapes are not those of its tensors")
