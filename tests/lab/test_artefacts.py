@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from sparsewire.errors import RequestError, StoreError
-from sparsewire.lab.artefacts import publish, read_arrays, settle, sweep, working_folder, write_arrays
+from sparsewire.lab.artefacts import bring_home, read_arrays, sweep, write_arrays
 
 RUN = "0123456789abcdef"
 
@@ -56,23 +56,25 @@ def test_every_changed_byte_and_every_cut_is_noticed(tmp_path):
         read_arrays(artefact)
 
 
-def test_published_artefacts_stay_and_unpublished_ones_go(tmp_path):
-    with working_folder(tmp_path, RUN, 0) as folder:
-        write_arrays(folder / "a.safetensors", {"x": np.arange(3)})
-        publish(tmp_path, RUN, 0)
-        settle(tmp_path, RUN, 0)
-    with working_folder(tmp_path, RUN, 1) as folder:
-        write_arrays(folder / "a.safetensors", {"x": np.arange(3)})
-    assert [path.relative_to(tmp_path).as_posix() for path in tmp_path.rglob("*.safetensors")] == [
-        f"{RUN}/0/a.safetensors"
-    ]
+def test_a_folder_is_brought_home_in_the_place_of_what_a_kill_left(tmp_path):
+    assert write_arrays(tmp_path / "parcel" / "a.safetensors", {"x": np.arange(3)}).path.is_file()
+    touched = bring_home(tmp_path / "parcel", tmp_path / "artefacts", RUN, 0)
+    assert touched == {tmp_path, tmp_path / "artefacts", tmp_path / "artefacts" / RUN}
+    for size in (3, 2):
+        write_arrays(tmp_path / "parcel" / "a.safetensors", {"x": np.arange(size)})
+        touched = bring_home(tmp_path / "parcel", tmp_path / "artefacts", RUN, -1)
+    assert touched == {tmp_path / "artefacts" / RUN}
+    assert sorted(path.relative_to(tmp_path).as_posix() for path in tmp_path.rglob("*.safetensors")) == [
+        f"artefacts/{RUN}/-1/a.safetensors", f"artefacts/{RUN}/0/a.safetensors",
+    ]  # fmt: skip
+    assert (tmp_path / "artefacts" / RUN / "-1" / "a.safetensors").stat().st_size == 80
 
 
 def test_a_marked_folder_goes_unless_its_trial_has_a_row(tmp_path):
+    (tmp_path / ".working").mkdir()
     for seed in (-3, 1):
-        with working_folder(tmp_path, RUN, seed) as folder:
-            write_arrays(folder / "a.safetensors", {"x": np.arange(3)})
-            publish(tmp_path, RUN, seed)  # and here it was killed
+        write_arrays(tmp_path / RUN / str(seed) / "a.safetensors", {"x": np.arange(3)})
+        (tmp_path / ".working" / f"{RUN}-{seed}.publishing").touch()
     sweep(tmp_path, lambda run, seed: (run, seed) == (RUN, -3))
     assert [path.name for path in (tmp_path / RUN).iterdir()] == ["-3"]
     assert not list((tmp_path / ".working").iterdir())

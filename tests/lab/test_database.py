@@ -34,17 +34,17 @@ def test_files_that_are_no_store(tmp_path):
 def test_a_newer_store_is_refused(tmp_path):
     Store.open(tmp_path).close()
     with closing(sqlite3.connect(tmp_path / "store.sqlite")) as database:
-        database.execute("PRAGMA user_version = 2")
+        database.execute("PRAGMA user_version = 3")
     before = (tmp_path / "store.sqlite").read_bytes()
     for write in [True, False]:
-        with pytest.raises(StoreError, match=r"newer sparsewire .store version 2, this one knows 1.; update"):
+        with pytest.raises(StoreError, match=r"newer sparsewire .store version 3, this one knows 2.; update"):
             Store.open(tmp_path, write)
     assert (tmp_path / "store.sqlite").read_bytes() == before
 
 
 def test_a_transaction_is_all_or_nothing(tmp_path):
     path = tmp_path / "store.sqlite"
-    insert = "INSERT INTO runs (run, experiment, spec) VALUES (?, 'toy', '{}')"
+    insert = "INSERT INTO runs (run, experiment, spec, fields, digest) VALUES (?, 'toy', '{}', '{}', x'00')"
     with closing(connect(path, write=True, create=True)) as database:
         with pytest.raises(StoreError, match="UNIQUE constraint failed: runs.run; nothing was changed"):  # noqa: SIM117, RUF043
             with transaction(database, path):

@@ -4,6 +4,7 @@ import math
 import os
 import resource
 import sqlite3
+import struct
 from contextlib import closing, contextmanager
 from typing import Literal
 
@@ -11,9 +12,10 @@ import numpy as np
 import pytest
 
 from sparsewire.errors import RequestError, StoreError, UnknownNameError
-from sparsewire.lab.experiment import Trial
-from sparsewire.lab.rows import Ending
+from sparsewire.lab.artefacts import write_arrays
+from sparsewire.lab.rows import Content, Ending
 from sparsewire.lab.spec import Spec, run_id
+from sparsewire.lab.spool import hand_in, pending
 from sparsewire.lab.store import Store
 
 
@@ -32,17 +34,18 @@ DONE = Ending("done", None, None, 0.25, {"cpu": "abacus"})
 
 
 def keep(store, spec, seed, ending=DONE, size=3):
-    """Records a trial that found its seed in every way there is."""
+    """Hands in and takes a trial that found its seed in every way there is."""
     store.enlist([spec])
-    with store.working_folder(spec, seed) as folder:
-        trial = Trial(seed, folder)
-        trial.record("seed", seed)
-        trial.record("loss", math.nan, step=0)
-        trial.record("loss", -math.inf, step=1)
-        trial.record("loss", 0.1 + seed, step=2)
-        trial.record("bound", math.inf)
-        trial.keep("net", {"w": np.arange(size) + seed})
-        store.record(spec, trial, ending)
+    hand(store.folder, spec, seed, ending, size)
+    store.ingest()
+
+
+def hand(root, spec, seed, ending=DONE, size=3):
+    """Hands such a trial in."""
+    loss = [(0, math.nan), (1, -math.inf), (2, 0.1 + seed)]
+    content = Content({"seed": seed, "loss": 0.1 + seed, "bound": math.inf}, {"loss": loss}, {})
+    net = write_arrays(root / "work" / f"{seed}" / "0-net.safetensors", {"w": np.arange(size) + seed})
+    return hand_in(root, spec, seed, ending, content, {"net": net})
 
 
 def facts(outcome):
@@ -73,10 +76,20 @@ def test_what_is_kept_comes_back(folder):
     assert (folder / "artefacts" / run_id(Toy()) / "2" / "net.safetensors").is_file()
 
 
-def test_numbers_that_are_not_finite_are_null_plus_a_flag(folder):
+def test_nan_is_null_and_infinity_is_infinity(folder):
     with closing(sqlite3.connect(folder / "store.sqlite")) as database:
-        query = "SELECT value, flag FROM series WHERE name = 'loss' LIMIT 3"
-        assert database.execute(query).fetchall() == [(None, "nan"), (None, "-inf"), (0.1, None)]
+        found = database.execute("SELECT name, value FROM metrics WHERE trial = 3 ORDER BY place").fetchall()
+        (values,) = database.execute('SELECT "values" FROM series LIMIT 1').fetchone()
+    assert found == [("seed", 2.0), ("loss", 2.1), ("bound", math.inf)]
+    assert struct.unpack("<3d", values)[1:] == (-math.inf, 0.1)
+    with Store.open(folder) as store:
+        hand_in(folder, Toy(), 9, DONE, Content({"loss": math.nan, "zero": -0.0}, {}, {}), {})
+        store.ingest()
+        found = store._connection.execute("SELECT name, value FROM metrics WHERE trial = 4").fetchall()
+        assert found == [("loss", None), ("zero", 0.0)]
+        metrics = store.outcomes("toy", KINDS)[-1].metrics
+        assert math.isnan(metrics["loss"])
+        assert math.copysign(1, metrics["zero"]) == 1
 
 
 def test_outcomes_come_in_the_order_of_specs_and_seeds(tmp_path):
@@ -105,8 +118,7 @@ def test_a_trial_is_kept_once_but_a_failed_one_is_replaced(tmp_path):
         keep(store, Toy(), 0, Ending("diverged", "loss is nan at step 3", None, 0.1, {}))
         assert store.is_done(Toy(), 0)
         before = store.outcomes("toy", KINDS)
-        with pytest.raises(RequestError, match="seed 0 is kept already"):
-            keep(store, Toy(), 0)
+        keep(store, Toy(), 0)  # a second parcel of it is dropped
         (after,) = store.outcomes("toy", KINDS)
         assert facts(after) == facts(before[0])
         assert after.state == "diverged"
@@ -125,7 +137,7 @@ def test_readers_read_while_one_writes_and_cannot_write(folder):
     Store.open(folder).close()
 
 
-def test_leftovers_of_killed_trials_are_swept_and_strangers_stay(folder):
+def test_leftovers_of_version_1_are_swept_and_strangers_stay(folder):
     work = folder / "artefacts" / ".working"
     leftovers = [folder / "artefacts" / run_id(Toy()) / "7" / "net.safetensors", work / "x-1" / ".net.abc.part",
                  work / f"{run_id(Toy())}-7.publishing"]  # fmt: skip
@@ -176,16 +188,20 @@ def test_a_full_disk_leaves_the_store_as_it_was(folder):
         before = [facts(outcome) for outcome in store.outcomes("toy", KINDS)]
         with limited_files(100), pytest.raises(StoreError, match=r"cannot write .*net.safetensors.*File too large"):
             keep(store, Toy(), 3, size=1000)
+        with limited_files(400), pytest.raises(StoreError, match=r"cannot hand in .*File too large; free some space"):
+            keep(store, Toy(), 3)
+        assert not list((folder / "spool").iterdir())
+        assert (folder / "work" / "3" / "0-net.safetensors").is_file()
         with limited_files(4096), pytest.raises(StoreError, match="nothing was changed"):
             keep(store, Toy(), 3)
+        assert len(pending(folder)) == 1
         store._connection.execute("PRAGMA max_page_count = 1")  # SQLite's own way to have a full disk: SQLITE_FULL
         with pytest.raises(StoreError, match="full; nothing was changed; free some space and run the same command"):
-            keep(store, Toy(), 3, Ending("done", "x" * 50_000, None, 0.0, {}))
+            keep(store, Toy(), 4, Ending("done", "x" * 50_000, None, 0.0, {}))
         assert [facts(outcome) for outcome in store.outcomes("toy", KINDS)] == before
     with Store.open(folder) as store:
-        assert not list((folder / "artefacts").rglob("3/net.safetensors"))
-        keep(store, Toy(), 3)
-        assert len(store.outcomes("toy", KINDS)) == 4
+        assert [outcome.arrays("net")["w"][0] for outcome in store.outcomes("toy", KINDS)] == [0, 1, 2, 3, 4]
+        assert pending(folder) == []
 
 
 def test_no_disk_space_for_a_new_store(tmp_path):

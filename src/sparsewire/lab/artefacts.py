@@ -1,11 +1,10 @@
 """Artefacts: arrays that a trial keeps, as safetensors files that nobody finds half written or changed."""
 
-import contextlib
 import hashlib
 import os
 import re
 import shutil
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -18,7 +17,6 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 WORKING = ".working"
-_MARKER = ".publishing"
 _MARKED = re.compile(r"([0-9a-f]{16})-(-?[0-9]{1,19})\.publishing")
 
 
@@ -49,7 +47,10 @@ def write_arrays(path: Path, arrays: "Mapping[str, np.ndarray[Any, Any] | Tensor
     def write(aside: Path) -> None:
         aside.write_bytes(content)
 
-    write_aside(path, write, StoreError)
+    try:
+        write_aside(path, write, StoreError)
+    except OSError as cause:  # a disk from which nothing can be removed either
+        raise StoreError(f"cannot write {path}: {cause.strerror or cause}") from cause
     return Artefact(path, hashlib.sha256(content).hexdigest())
 
 
@@ -88,48 +89,30 @@ def read_arrays(artefact: Artefact) -> dict[str, np.ndarray[Any, Any]]:
         raise StoreError(f"the artefact {artefact.path} is no safetensors file: {cause}") from cause
 
 
-@contextlib.contextmanager
-def working_folder(root: Path, run: str, seed: int) -> Iterator[Path]:
-    """An empty folder for the trial under way; what is still there when it ends is removed."""
-    folder = root / WORKING / f"{run}-{seed}"
-    _remove(folder)
-    try:
-        yield folder
-    finally:
-        _remove(folder)
+def bring_home(artefacts: Path, root: Path, run: str, seed: int) -> set[Path]:
+    """Moves a trial's folder of artefacts to where it belongs, in one step; returns the folders to flush.
 
-
-def publish(root: Path, run: str, seed: int) -> None:
-    """Moves a trial's working folder to where its artefacts belong, in one step that survives a loss of power.
-
-    A marker tells the next start that the move has begun; `settle` takes it away when the trial has its row. (It is not
-    flushed: should a loss of power take it, a folder stays behind that nobody reads.)
-
-    Raises:
-        StoreError: the folder cannot be written.
+    Args:
+        artefacts: where they are.
+        root: the folder of the store's artefacts.
+        run: the spec's id.
+        seed: which repetition.
     """
     home = root / run / str(seed)
-    try:
-        if not home.parent.is_dir():
-            home.parent.mkdir(parents=True)
-            _flush(root)
-        (root / WORKING / f"{run}-{seed}{_MARKER}").touch()
-        _remove(home)  # only a trial that has no row can have left it
-        (root / WORKING / f"{run}-{seed}").rename(home)
-        _flush(home.parent)
-    except OSError as cause:
-        raise StoreError(f"cannot write {home}: {cause.strerror or cause}; nothing was changed") from cause
-
-
-def settle(root: Path, run: str, seed: int) -> None:
-    """Says that a trial's artefacts are there to stay."""
-    (root / WORKING / f"{run}-{seed}{_MARKER}").unlink(missing_ok=True)
+    touched = {home.parent}
+    if not home.parent.is_dir():
+        touched |= {root} if root.is_dir() else {root, root.parent}
+        home.parent.mkdir(parents=True)
+    _remove(home)  # only a trial that has no row can have left it
+    artefacts.rename(home)
+    return touched
 
 
 def sweep(root: Path, is_kept: Callable[[str, int], bool]) -> None:
     """Removes the artefacts of trials that were killed before they got their row.
 
     Only what was under way is looked at: that a trial is missing from a damaged store must not cost its artefacts.
+    (Stores of version 1 marked in this way what they moved; now the spool holds a trial until it has its row.)
 
     Args:
         root: the folder of artefacts.
@@ -157,7 +140,8 @@ def _remove(folder: Path) -> None:
     shutil.rmtree(folder, ignore_errors=True)
 
 
-def _flush(folder: Path) -> None:
+def flush(folder: Path) -> None:
+    """Brings the names in a folder to the disk."""
     handle = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(handle)

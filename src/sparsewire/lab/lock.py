@@ -1,5 +1,6 @@
 """One writing process a store: the lock that the kernel itself takes from a process that dies."""
 
+import contextlib
 import json
 import os
 import socket
@@ -66,7 +67,8 @@ class WriterLock:
         """Gives the right back; the file stays, because removing it would let two processes lock two files."""
         import fcntl
 
-        os.ftruncate(self._handle, 0)
+        with contextlib.suppress(OSError):  # a name that stays is no lock
+            os.ftruncate(self._handle, 0)
         fcntl.flock(self._handle, fcntl.LOCK_UN)  # also where a child process still holds a copy of the handle
         os.close(self._handle)
 

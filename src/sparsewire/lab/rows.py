@@ -1,19 +1,19 @@
 """Trials as rows of the database: one is written whole, many are read back and checked."""
 
 import hashlib
+import itertools
 import json
 import math
 import sqlite3
-from collections.abc import Mapping, Sequence
+import struct
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from pydantic import ValidationError
-
 from sparsewire.errors import StoreError
-from sparsewire.lab.artefacts import Artefact
-from sparsewire.lab.experiment import Outcome, State
-from sparsewire.lab.spec import Spec, run_id
+from sparsewire.lab.curves import Packed, curve_digest
+from sparsewire.lab.experiment import State
+from sparsewire.lab.runs import add_up, mark
 
 
 class Ending(NamedTuple):
@@ -34,110 +34,180 @@ class Content(NamedTuple):
     artefacts: Mapping[str, str]
 
 
-def insert(connection: sqlite3.Connection, run: str, seed: int, ending: Ending, content: Content) -> None:
-    """Writes a trial in the place of a failed attempt at it; the caller has begun a transaction."""
-    connection.execute("DELETE FROM trials WHERE run = ? AND seed = ? AND state = 'failed'", (run, seed))
-    trial = connection.execute(
-        "INSERT INTO trials (run, seed, state, reason, traceback, seconds, environment, digest) "
-        "VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
-        (run, seed, *ending[:4], json.dumps(dict(ending.environment)), _digest(run, seed, ending, content)),
-    ).lastrowid
+class Kept(NamedTuple):
+    """A trial as the store keeps it, without the points of its curves.
+
+    `trial` is its number, `digest` its seal; `environment` (without the start), `curves` (names) and `artefacts` (name
+    → SHA-256) are JSON.
+    """
+
+    trial: int
+    run: str
+    seed: int
+    state: State
+    reason: str | None
+    traceback: str | None
+    seconds: float
+    started: str
+    environment: str
+    curves: str
+    artefacts: str
+    digest: bytes
+    metrics: dict[str, float]
+
+
+def insert(
+    connection: sqlite3.Connection,
+    run: str,
+    seed: int,
+    ending: Ending,
+    metrics: Mapping[str, float],
+    curves: Mapping[str, Packed],
+    artefacts: Mapping[str, str],
+    trial: int | None = None,
+) -> None:
+    """Writes a trial in the place of a failed attempt at it; the caller has begun a transaction.
+
+    Args:
+        connection: to the store.
+        run: the spec's id, which is enlisted.
+        seed: which repetition.
+        ending: how it ended.
+        metrics: name → value.
+        curves: name → packed points.
+        artefacts: name → SHA-256.
+        trial: the number of the row; by default the next one.
+    """
+    removed = _remove_failed(connection, run, seed)
+    shared = dict(ending.environment)
+    started = shared.pop("started", "")
+    texts = json.dumps(shared), json.dumps(list(curves)), json.dumps(dict(artefacts))
+    plain = (run, seed, ending.state, ending.reason, ending.traceback, ending.seconds, started)
+    digest = trial_digest((trial, *plain, *texts), metrics, json.dumps(list(metrics)))
+    row = (trial, *plain, _environment(connection, texts[0]), *texts[1:], len(metrics), digest)
+    trial = connection.execute(f"INSERT INTO trials VALUES ({', '.join('?' * len(row))})", row).lastrowid
     connection.executemany(
         "INSERT INTO metrics VALUES (?, ?, ?, ?)",
-        ((trial, name, *_halves(value)) for name, value in content.metrics.items()),
+        [(trial, place, name, value) for place, (name, value) in enumerate(metrics.items())],
     )
     connection.executemany(
-        "INSERT INTO series VALUES (?, ?, ?, ?, ?)",
-        ((trial, name, step, *_halves(value)) for name, curve in content.series.items() for step, value in curve),
+        "INSERT INTO series VALUES (NULL, ?, ?, ?, ?, ?, ?, ?, ?)",
+        [(trial, name, *curve, curve_digest(run, seed, name, curve)) for name, curve in curves.items()],
     )
-    connection.executemany(
-        "INSERT INTO artefacts VALUES (?, ?, ?)", ((trial, name, sha) for name, sha in content.artefacts.items())
+    connection.execute(
+        "UPDATE runs SET trials = trials + ?, marks = marks + ? WHERE run = ?",
+        (1 - removed.trials, mark(digest) - removed.marks, run),
     )
+    add_up(connection, {
+        "version": 1, "trials": 1 - removed.trials, "metrics": len(metrics) - removed.metrics,
+        "series": len(curves) - removed.series,
+    })  # fmt: skip
 
 
-def _digest(run: str, seed: int, ending: Ending, content: Content) -> str:
-    """What shows that a row was changed: SQLite checks the form of its pages, not the numbers in them."""
-    ending = ending._replace(environment=dict(ending.environment))
-    return hashlib.sha256(json.dumps([run, seed, *ending, *content]).encode()).hexdigest()
+class _Removed(NamedTuple):
+    trials: int = 0
+    marks: int = 0
+    metrics: int = 0
+    series: int = 0
 
 
-def _halves(value: float) -> tuple[float | None, str | None]:
-    """(value, flag): a number that is not finite is no REAL of SQLite, which would make NaN a NULL without a word."""
-    return (value, None) if math.isfinite(value) else (None, str(value))
+def _remove_failed(connection: sqlite3.Connection, run: str, seed: int) -> _Removed:
+    query = "SELECT trial, digest FROM trials WHERE run = ? AND seed = ? AND state = 'failed'"
+    found = connection.execute(query, (run, seed)).fetchone()
+    if found is None:
+        return _Removed()
+    counts = (connection.execute(f"DELETE FROM {table} WHERE trial = ?", found[:1]).rowcount
+              for table in ("metrics", "series", "trials"))  # fmt: skip
+    metrics, series, _ = counts
+    return _Removed(1, mark(found[1]), metrics, series)
 
 
-def read(connection: sqlite3.Connection, folder: Path, kinds: Mapping[str, type[Spec]]) -> list[Outcome]:
-    """The outcomes of the named experiments, each in the order in which its specs were listed, then by seed.
+def _environment(connection: sqlite3.Connection, text: str) -> int:
+    known = connection.execute("SELECT environment FROM environments WHERE text = ?", (text,)).fetchone()
+    if known is None:
+        return connection.execute("INSERT INTO environments (text) VALUES (?)", (text,)).lastrowid or 0
+    return int(known[0])
+
+
+def trial_digest(row: tuple[Any, ...], metrics: Mapping[str, float], names: str) -> bytes:
+    """What shows that a row was changed: SQLite checks the form of its pages, not the numbers in them.
+
+    A hundred thousand of these take half of the time in which a report must be there. Hence no JSON of everything: of
+    the parts that a line holds only the last can hold the end of a line itself.
+
+    Args:
+        row: as in `Kept`, up to `artefacts`; its number is not looked at.
+        metrics: name → value.
+        names: those of the metrics as JSON.
+    """
+    _, run, seed, state, reason, traceback, seconds, started, environment, curves, artefacts = row
+    ended = f" {started}" if reason is traceback is None else json.dumps([started, reason, traceback])
+    text = f"{run} {seed} {state} {seconds!r}\n{environment}\n{curves}\n{artefacts}\n{names}\n{ended}"
+    digest = hashlib.sha256(struct.pack(f"<{len(metrics)}d", *metrics.values()))
+    digest.update(text.encode())
+    return digest.digest()
+
+
+_TRIAL = (
+    "trial, run, seed, state, reason, traceback, seconds, started, text, curves, artefacts, digest, metrics "
+    "FROM trials LEFT JOIN environments USING (environment)"
+)
+
+
+def read(
+    connection: sqlite3.Connection, folder: Path, which: str = "", parameters: Sequence[Any] = ()
+) -> Iterator[Kept]:
+    """Trials in the order of their numbers, each as it was written.
 
     Args:
         connection: to the store; the caller has begun a transaction.
         folder: the store's.
-        kinds: experiment's name → its class of spec.
+        which: `WHERE …` in terms of the column `trial`; all by default.
+        parameters: those of `which`.
 
     Raises:
-        StoreError: a trial is not what was written, or its spec is not one of this version.
+        StoreError: a trial is not what was written.
     """
-    runs = connection.execute("SELECT run, experiment, spec FROM runs ORDER BY position").fetchall()
-    for row in runs:
-        if _identity(row) != row[:2]:  # of the others too: their experiment may have been one that was asked for
-            raise StoreError(f"the store {folder}: run {row[0]} was changed after it was kept; put a copy back")
-    found = []
-    for experiment, kind in kinds.items():
-        for run, text in ((run, text) for run, its, text in runs if its == experiment):
-            spec = _spec(run, text, kind)
-            trials = connection.execute(f"SELECT {_TRIAL} FROM trials WHERE run = ? ORDER BY seed", (run,))
-            found += [_outcome(connection, folder, spec, run, row) for row in trials.fetchall()]
-    return found
+    # both in the order of the trials, so that a trial's metrics are the next ones; its digest says whether they are
+    metrics = connection.execute(f"SELECT name, value FROM metrics {which} ORDER BY trial, place", parameters)
+    encoded: dict[tuple[str, ...], str] = {}
+    for row in connection.execute(f"SELECT {_TRIAL} {which} ORDER BY trial", parameters):
+        found: dict[str, float] = {}
+        try:
+            found = dict(itertools.islice(metrics, row[12]))
+            if None in found.values():
+                found = {name: math.nan if value is None else value for name, value in found.items()}
+            names = tuple(found)
+            if names not in encoded:
+                encoded[names] = json.dumps(names)
+            is_whole = trial_digest(row[:11], found, encoded[names]) == row[11]
+        except (TypeError, ValueError, struct.error):  # what was a number or a text is something else now
+            is_whole = False
+        if not is_whole:
+            raise StoreError(
+                f"the store {folder}: run {row[1]}, seed {row[2]} was changed after it was kept; put a copy back"
+            )
+        yield Kept._make((*row[:12], found))
 
 
-def _identity(row: tuple[Any, ...]) -> tuple[Any, ...]:
-    """The run's id and experiment as its spec's text has them."""
-    try:
-        return hashlib.sha256(row[2].encode()).hexdigest()[:16], json.loads(row[2])["experiment"]
-    except (AttributeError, TypeError, ValueError, KeyError):
-        return ()
+def whole_runs(folder: Path, trials: Iterable[Kept], runs: Mapping[str, tuple[int, int]]) -> Iterator[Kept]:
+    """The trials, if none of the runs lacks one.
 
+    Args:
+        folder: the store's.
+        trials: all trials of the runs.
+        runs: id → how many trials it has, and the sum of their marks.
 
-def _spec(run: str, text: str, kind: type[Spec]) -> Spec:
-    try:
-        spec = kind.model_validate_json(text)
-    except ValidationError as cause:
-        fault = cause.errors(include_url=False)[0]
-        field = ".".join(map(str, fault["loc"]))
-        raise StoreError(f"run {run} of the store is of another version: field {field!r}: {fault['msg']}") from None
-    if run_id(spec) != run:
-        raise StoreError(f"run {run} of the store has now the id {run_id(spec)}: a default was changed")
-    return spec
-
-
-_TRIAL = "trial, seed, state, reason, traceback, seconds, environment, digest"
-
-
-def _outcome(connection: sqlite3.Connection, folder: Path, spec: Spec, run: str, row: tuple[Any, ...]) -> Outcome:
-    trial, seed, state, reason, traceback, seconds, environment, digest = row
-    metrics, points, kept = (
-        connection.execute(f"SELECT {columns} WHERE trial = ? ORDER BY rowid", (trial,)).fetchall()
-        for columns in ("name, value, flag FROM metrics", "name, step, value, flag FROM series",
-                        "name, sha256 FROM artefacts")
-    )  # fmt: skip
-    series: dict[str, list[tuple[int, float]]] = {}
-    try:
-        for name, step, *halves in points:
-            series.setdefault(name, []).append((step, _whole(*halves)))
-        content = Content({name: _whole(*halves) for name, *halves in metrics}, series, dict(kept))
-        ending = Ending(state, reason, traceback, seconds, dict(json.loads(environment)))
-        whole = _digest(run, seed, ending, content) == digest
-    except (TypeError, ValueError):  # what was a number or a text is something else now
-        whole = False
-    if not whole:
-        raise StoreError(f"the store {folder}: run {run}, seed {seed} was changed after it was kept; put a copy back")
-    home = folder / "artefacts" / run / str(seed)
-    return Outcome(
-        spec, seed, ending.state, ending.reason, ending.seconds, content.metrics, content.series,
-        {name: Artefact(home / f"{name}.safetensors", sha) for name, sha in kept},
-        ending.environment, ending.traceback,
-    )  # fmt: skip
-
-
-def _whole(value: float | None, flag: str | None) -> float:
-    return float(flag or "nan") if value is None else value
+    Raises:
+        StoreError: a run has other trials than it should have.
+    """
+    found = dict.fromkeys(runs, (0, 0))
+    for kept in trials:
+        if kept.run not in found:
+            raise StoreError(f"the store {folder}: run {kept.run} has lost its spec; put a copy back")
+        count, marks = found[kept.run]
+        found[kept.run] = count + 1, marks + mark(kept.digest)
+        yield kept
+    for run, counted in found.items():
+        if counted != runs[run]:
+            raise StoreError(f"the store {folder}: run {run} has lost trials or gained some; put a copy back")

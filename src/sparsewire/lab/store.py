@@ -1,28 +1,32 @@
 """The store: what every trial found, kept so that a kill at any moment leaves each trial whole or absent."""
 
+import json
 import os
 import sqlite3
-from collections import defaultdict
-from collections.abc import Iterable, Mapping
-from contextlib import AbstractContextManager, ExitStack
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
 
-from pydantic import ValidationError
-
-from sparsewire.errors import RequestError, StoreError, UnknownNameError
+from sparsewire.errors import StoreError, UnknownNameError
 from sparsewire.lab import artefacts
+from sparsewire.lab.conditions import Condition
 from sparsewire.lab.database import connect, explained, transaction
-from sparsewire.lab.experiment import Outcome, State, Trial
+from sparsewire.lab.experiment import Outcome, State
+from sparsewire.lab.intake import Taken, take
 from sparsewire.lab.lock import WriterLock
-from sparsewire.lab.rows import Content, Ending, insert, read
-from sparsewire.lab.spec import Spec, canonical, run_id
+from sparsewire.lab.outcomes import count_trials, read_outcomes
+from sparsewire.lab.queries import Row, count_rows_where, find_curves, find_rows, known_columns
+from sparsewire.lab.runs import checked_run, enlist
+from sparsewire.lab.spec import Spec, run_id
+from sparsewire.lab.spool import Refused, clear
 
 
 class Store:
     """The runs in a folder: `store.sqlite`, beside it `artefacts/<run id>/<seed>/<name>.safetensors`.
 
-    One process writes at a time, any number read meanwhile. Use it as a context manager, or call `close`.
+    One process writes at a time, any number read meanwhile; trials come in through the spool. Use it as a context
+    manager, or call `close`.
 
     Example:
         >>> import tempfile
@@ -37,10 +41,13 @@ class Store:
         self._lock = lock
         self._database = folder / "store.sqlite"
         self._artefacts = folder / "artefacts"
+        self.refusals: list[Refused] = []
 
     @classmethod
     def open(cls, folder: str | os.PathLike[str], write: bool = True) -> "Store":
-        """The store in `folder`; one to write in is made where there is none, and rid of what killed trials left.
+        """The store in `folder`; one to write in is made where there is none, and takes what lies in the spool.
+
+        What killed processes left half written is removed; `refusals` lists what in the spool was no whole trial.
 
         Raises:
             StoreError: another process writes in it, it cannot be read or written, it is damaged, of a newer version or
@@ -59,7 +66,9 @@ class Store:
                 connection = connect(database, write=True, create=not any(home.glob("artefacts/*")))
                 undo.callback(connection.close)
                 store = cls(home, connection, lock)
-                artefacts.sweep(store._artefacts, store._is_kept)
+                artefacts.sweep(store._artefacts, store.is_kept)
+                clear(home)
+                store.ingest()
                 undo.pop_all()
         except OSError as cause:
             raise StoreError(f"cannot write in {home}: {cause.strerror or cause}") from cause
@@ -67,10 +76,12 @@ class Store:
 
     def close(self) -> None:
         """Ends the use of the store and lets others write."""
-        self._connection.close()
-        if self._lock is not None:
-            self._lock.release()
-            self._lock = None
+        try:
+            self._connection.close()
+        finally:
+            if self._lock is not None:
+                self._lock.release()
+                self._lock = None
 
     def __enter__(self) -> "Store":
         return self
@@ -82,21 +93,28 @@ class Store:
 
     def is_done(self, spec: Spec, seed: int) -> bool:
         """Whether a trial needs no other run: it is done, or it diverged, which is a result too."""
-        return self._is_kept(run_id(spec), seed)
+        return self.is_kept(run_id(spec), seed)
 
-    def _is_kept(self, run: str, seed: int) -> bool:
+    def is_kept(self, run: str, seed: int) -> bool:
+        """The same for the id of a spec."""
         query = "SELECT 1 FROM trials WHERE run = ? AND seed = ? AND state != 'failed'"
         with explained(self._database):
             return self._connection.execute(query, (run, seed)).fetchone() is not None
 
+    def done(self, runs: Iterable[str]) -> set[tuple[str, int]]:
+        """(run id, seed) of all trials of these specs that need no other run.
+
+        Args:
+            runs: ids of specs.
+        """
+        query = "SELECT run, seed FROM trials WHERE run IN (SELECT value FROM json_each(?)) AND state != 'failed'"
+        with explained(self._database):
+            return set(self._connection.execute(query, (json.dumps(list(runs)),)).fetchall())
+
     def experiments(self) -> dict[str, dict[State, int]]:
         """Experiment's name → state → how many trials, of everything that the store holds."""
-        query = "SELECT experiment, state, count(*) FROM runs JOIN trials USING (run) GROUP BY 1, 2 ORDER BY 1, 2"
-        counts: dict[str, dict[State, int]] = defaultdict(dict)
-        with explained(self._database):
-            for experiment, state, count in self._connection.execute(query):
-                counts[experiment][state] = count
-        return dict(counts)
+        with transaction(self._connection, self._database, "DEFERRED"):
+            return count_trials(self._connection, self.folder)
 
     def enlist(self, specs: Iterable[Spec]) -> None:
         """Writes specs down in their order, before any trial of them is begun; known ones keep their place.
@@ -105,47 +123,84 @@ class Store:
             RequestError: a spec cannot be read back from its own text, because it was changed without being checked.
             StoreError: the store cannot be written; nothing was changed.
         """
-        rows = []
-        for spec in specs:
-            text = canonical(spec)
-            try:
-                again = type(spec).model_validate_json(text)
-            except ValidationError as cause:
-                raise RequestError(
-                    f"spec {text}: {cause.errors()[0]['msg']}; make it anew, not by model_copy"
-                ) from None
-            if again != spec:
-                raise RequestError(
-                    f"spec {text}: it does not equal what its text says; its fields must be frozen values"
-                )
-            rows.append((run_id(spec), spec.experiment, text))
+        runs = [checked_run(spec) for spec in specs]
         with transaction(self._connection, self._database):
-            self._connection.executemany("INSERT OR IGNORE INTO runs (run, experiment, spec) VALUES (?, ?, ?)", rows)
+            enlist(self._connection, runs)
 
-    def working_folder(self, spec: Spec, seed: int) -> AbstractContextManager[Path]:
-        """An empty folder for the artefacts of the trial under way; what was not recorded is removed with it."""
-        return artefacts.working_folder(self._artefacts, run_id(spec), seed)
+    def ingest(self) -> list[Taken]:
+        """Takes the trials that were handed in since; what is no whole trial is moved to `spool/refused/`.
 
-    def record(self, spec: Spec, trial: Trial, ending: Ending) -> None:
-        """Keeps a trial that has ended: its artefacts first, then all its rows in one transaction.
-
-        A failed trial keeps its numbers, but no artefacts; the next attempt replaces it.
+        `refusals` lists what was refused, with the reason.
 
         Raises:
-            RequestError: the trial is kept already.
-            StoreError: the disk is full, …; then nothing of the trial is kept.
+            StoreError: the store cannot be written; what was not taken waits in the spool.
         """
-        run, seed = run_id(spec), trial.seed
-        if self.is_done(spec, seed):
-            raise RequestError(f"record: run {run}, seed {seed} is kept already; a trial is done once")
-        kept = {} if ending.state == "failed" else trial.artefacts
-        if kept:
-            # without a row nobody sees them; a kill from here on leaves a marked folder, which the next start removes
-            artefacts.publish(self._artefacts, run, seed)
-        content = Content(trial.metrics, trial.series, {name: artefact.sha256 for name, artefact in kept.items()})
-        with transaction(self._connection, self._database):
-            insert(self._connection, run, seed, ending, content)
-        artefacts.settle(self._artefacts, run, seed)
+        taken, refused = take(self._connection, self.folder, self.is_kept)
+        self.refusals += refused
+        return taken
+
+    def rows(
+        self,
+        experiment: str | None = None,
+        where: Sequence[Condition] = (),
+        sort: str | None = None,
+        descending: bool = False,
+        limit: int | None = None,
+        offset: int = 0,
+    ) -> list[Row]:
+        """Trials as rows of a table, in the order of their specs and seeds unless `sort` says otherwise.
+
+        Args:
+            experiment: only its trials; by default those of all.
+            where: what all of them satisfy.
+            sort: by which column, named as in a condition; what lacks it, or has NaN there, comes last.
+            descending: whether the largest comes first.
+            limit: at most so many.
+            offset: without so many of the first.
+
+        Raises:
+            UnknownNameError: a condition or `sort` names no column.
+            StoreError: a row is not what was written.
+        """
+        with transaction(self._connection, self._database, "DEFERRED"):
+            return find_rows(self._connection, self.folder, experiment, where, sort, descending, limit, offset)
+
+    def count(self, experiment: str | None = None, where: Sequence[Condition] = ()) -> int:
+        """How many rows satisfy the conditions.
+
+        Raises:
+            UnknownNameError: a condition names no column.
+        """
+        with transaction(self._connection, self._database, "DEFERRED"):
+            return count_rows_where(self._connection, experiment, where)
+
+    def curves(
+        self, trials: Sequence[int], names: Sequence[str] | None = None
+    ) -> dict[int, dict[str, list[tuple[int, float]]]]:
+        """The curves of some trials: `Row.trial` → name → (step, value) pairs; a trial that is gone is left out.
+
+        Args:
+            trials: `Row.trial` of each.
+            names: of the curves; by default all.
+
+        Raises:
+            StoreError: a curve is not what was written, or is missing.
+        """
+        with transaction(self._connection, self._database, "DEFERRED"):
+            return find_curves(self._connection, self.folder, trials, names)
+
+    def columns(self) -> list[str]:
+        """Every name that a condition or `sort` can bear: what is always there, fields, metrics."""
+        with transaction(self._connection, self._database, "DEFERRED"):
+            return known_columns(self._connection)
+
+    def version(self) -> int:
+        """A number that grows whenever anything was taken in or enlisted; asking is cheap."""
+        with explained(self._database):
+            found = self._connection.execute("SELECT number FROM totals WHERE name = 'version'").fetchone()
+        if found is None or not isinstance(found[0], int):
+            raise StoreError(f"the store {self._database} has lost its version; put a copy back")
+        return int(found[0])
 
     def outcomes(self, experiment: str | None, kinds: Mapping[str, type[Spec]]) -> list[Outcome]:
         """The outcomes of an experiment, or of all in `kinds`, in the order of their specs and then of their seeds.
@@ -162,4 +217,4 @@ class Store:
             raise UnknownNameError("experiment", experiment, kinds)
         asked = kinds if experiment is None else {experiment: kinds[experiment]}
         with transaction(self._connection, self._database, "DEFERRED"):
-            return read(self._connection, self.folder, asked)
+            return read_outcomes(self._connection, self.folder, asked)
