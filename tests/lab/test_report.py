@@ -1,4 +1,4 @@
-"""The report: everything is in it, nothing in it can do harm, and it can be read without colour, script or network."""
+"""The report: all is in it, nothing in it can do harm, and it can be read without colour, script or network."""
 
 import io
 import json
@@ -12,11 +12,14 @@ from rich.console import Console
 
 from sparsewire.analysis import draw
 from sparsewire.errors import RequestError, StoreError
-from sparsewire.lab.deviation import WIDTH, deviation_svg
+from sparsewire.lab import chart_page
+from sparsewire.lab.charts import Chart, Series, series
+from sparsewire.lab.comparison import Comparison, ComparisonTable, Group
+from sparsewire.lab.deviation import WIDTH, deviation_svg, interval_svg, reaches
 from sparsewire.lab.findings import Claim, ClaimTable, Grid, Note, Picture, Report, Section
 from sparsewire.lab.inlining import inline_svg
 from sparsewire.lab.report import claims_as_json, print_report, render_html, write_html
-from sparsewire.lab.wording import cells, sentence, shown
+from sparsewire.lab.wording import cells, compared, sentence, shown
 
 SVG = '<svg xmlns="http://www.w3.org/2000/svg"><defs><path id="m" d="M0 0"/></defs><use href="#m"/></svg>'
 HOSTILE = "</style><script>alert(1)</script><img src=x onerror=alert(1)> & [red]{{ 7*7 }}[/red] \x1b[31m"
@@ -51,6 +54,15 @@ REPORT = Report(
         ),
     ),
 )
+CHART = Chart(
+    "Error", "Seed by seed.", "epoch", "error, %",
+    (series("dense", [([1, 2], [9.0, 5.0]), ([1, 2], [7.0, 4.0])]), Series("random", (1, 2), (8.0, math.nan))),
+)  # fmt: skip
+PAIR = Comparison(
+    "accuracy", Group("dense", (97.0, 97.5, 98.0)), Group("sparse", (96.0, 96.5, 97.5), (("diverged", 2),)), "paired",
+    0.95, (-1.55, -0.1), 0.25, -1.2,
+)  # fmt: skip
+CHARTS = Report("Curves", "", (), (Section("One", "", "", (CHART, ComparisonTable("Groups", (PAIR,), "By seed."))),))
 WORST = Report(
     HOSTILE,
     HOSTILE,
@@ -64,6 +76,10 @@ WORST = Report(
                 ClaimTable(HOSTILE, (Claim(HOSTILE, 1.0, (1.0,), unit=HOSTILE),), HOSTILE),
                 Grid(HOSTILE, (HOSTILE,), ((HOSTILE,),), HOSTILE),
                 Picture(HOSTILE, HOSTILE, SVG),
+                Chart(HOSTILE, HOSTILE, HOSTILE, HOSTILE, (Series(HOSTILE, (1,), (1,)), Series("b", (1,), (2,)))),
+                ComparisonTable(
+                    HOSTILE, (Comparison(HOSTILE, Group(HOSTILE, ()), Group(HOSTILE, ()), "paired"),), HOSTILE
+                ),
                 Note(HOSTILE),
             ),
         ),
@@ -95,7 +111,7 @@ class Page(HTMLParser):
             pass
 
     def handle_data(self, data: str) -> None:
-        if self.inside and self.inside[-1] not in ("style", "title"):
+        if self.inside and self.inside[-1] not in ("style", "title", "script"):
             self.words += " " + data
 
     def all(self, tag: str) -> list[dict[str, str | None]]:
@@ -107,7 +123,7 @@ class TestHtml:
         words = " ".join(Page(render_html(REPORT)).words.split())
         for expected in (
             "Dense networks as sparse graphs from data to report data MNIST", "Pircher, Table 1 First. Second.",
-            "best accuracy 98.12 % 98.10 % ± 0.10 3 −0.02 0.10 reproduced",
+            "best accuracy 98.12 % 98.10 % ± 0.10 95 % interval of the mean: 97.85 to 98.35 3 −0.02 0.10 reproduced",
             "changed 3.39 % 6.00 % 1 +2.61 1.00 differs",
             "edges 1,266,200 – – 0.5 not run",
             "seconds – 1.25 1 – – no published number",
@@ -135,12 +151,51 @@ class TestHtml:
     def test_shows_hostile_text_as_text(self) -> None:
         text = render_html(WORST)
         page = Page(text)
-        assert not page.all("script")
+        assert [script.get("type") for script in page.all("script")] == ["application/json", "text/plain", None]
         assert not page.all("img")
         assert not [name for _, attributes in page.elements for name in attributes if name.startswith("on")]
         assert "\x1b" not in text
-        assert page.words.count("</style><script>alert(1)</script>") >= 12
+        assert page.words.count("</style><script>alert(1)</script>") >= 18
         assert "{{ 7*7 }}" in page.words
+
+    def test_charts_come_with_their_picture_their_numbers_and_one_plotly(self) -> None:
+        text = render_html(Report("", "", (), (*CHARTS.sections, *CHARTS.sections)))
+        page = Page(text)
+        kinds = [script.get("type") for script in page.all("script")]
+        assert kinds == ["application/json"] * 2 + ["text/plain", None]
+        scripts = chart_page.scripts()
+        assert scripts is not None
+        policy = next(meta["content"] for meta in page.all("meta") if "http-equiv" in meta) or ""
+        assert policy.endswith(scripts.policy)
+        assert "'unsafe-inline'" not in policy.partition("script-src")[2]
+        assert [svg["aria-label"] for svg in page.all("svg") if svg.get("role") == "img"] == ["Error"] * 2
+        assert not re.search(r"https?://(?!www\.w3\.org/2000/svg)", text)
+        assert len(text) < 2.3e6
+
+    @pytest.mark.parametrize("interactive", [False, True])
+    def test_without_plotly_charts_stand_still_and_the_page_says_so(
+        self, interactive: bool, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(chart_page, "scripts", lambda: None)
+        page = Page(render_html(CHARTS, interactive=interactive))
+        assert not page.all("script")
+        assert len([svg for svg in page.all("svg") if svg.get("role") == "img"]) == 1
+        assert page.words.count("plotly was not installed") == interactive
+        assert "plotly" not in Page(render_html(REPORT)).words
+
+    def test_a_chart_without_numbers_says_so(self) -> None:
+        empty = Chart("Lost", "", "x", "y", (Series("a", (1,), (math.nan,)),))
+        page = Page(render_html(Report("", "", (), (Section("", "", "", (empty,)),))))
+        assert "no number is finite" in page.words
+        assert "application/json" not in [script.get("type") for script in page.all("script")]
+
+    def test_comparisons_show_both_groups_and_what_was_left_out(self) -> None:
+        words = " ".join(Page(render_html(CHARTS, interactive=False)).words.split())
+        assert (
+            "dense → sparse 97.50 ± 0.50 (n=3) 96.67 ± 0.76 (n=3) −0.83 −1.55 to −0.10 0.250 −1.20 "
+            "no difference was shown By seed. Paired: t interval and test. sparse: left out: 2 diverged. "
+            "3 pairs are too few for sign flips; Student's test takes differences to be normal."
+        ) in words
 
     def test_every_id_is_there_once_and_every_link_leads_to_one(self) -> None:
         figure = draw.heat([[1.0]], x_ticks=["a"], y_ticks=["b"])
@@ -281,6 +336,30 @@ class TestDeviation:
             assert "inf" not in text
 
 
+class TestIntervalPicture:
+    def test_all_rows_share_one_scale(self) -> None:
+        wide = Comparison("accuracy", PAIR.a, PAIR.b, "paired", interval=(-3.1, 1.0))
+        reach = reaches(ComparisonTable("", (PAIR, wide)))
+        assert reach == {"accuracy": 3.1}
+        found = re.search(r'class="interval" d="M([0-9.]+) 9.0H([0-9.]+)', interval_svg(PAIR, 3.1))
+        assert found
+        half = WIDTH / 2 - 5
+        assert float(found[1]) == pytest.approx(WIDTH / 2 - half * 1.55 / 3.1, abs=0.1)
+        assert float(found[2]) == pytest.approx(WIDTH / 2 - half * 0.1 / 3.1, abs=0.1)
+
+    def test_draws_nothing_where_there_is_nothing(self) -> None:
+        nothing = Comparison("x", Group("a", ()), Group("b", (1.0,)), "independent")
+        assert interval_svg(nothing, 0.0) == ""
+        single = Comparison("x", Group("a", (1.0,)), Group("b", (1.0,)), "independent")
+        assert "nan" not in interval_svg(single, reaches(ComparisonTable("", (single,)))["x"])
+
+    def test_a_claim_has_its_interval_within_the_picture(self) -> None:
+        text = deviation_svg(Claim("", 1.0, (1.0, 1.5), 0.1))
+        found = re.search(r'class="interval" d="M([0-9.]+) 9.0H([0-9.]+)"', text)
+        assert found
+        assert (float(found[1]), float(found[2])) == (5.0, WIDTH - 5)
+
+
 class TestTerminal:
     def printed(self, report: Report, width: int = 110) -> str:
         console = Console(file=io.StringIO(), width=width, force_terminal=False)
@@ -302,6 +381,17 @@ class TestTerminal:
             "Of 6 claims, 2 are reproduced, 2 differ, 1 was not run and 1 has no published number.",
         ):
             assert " ".join(expected.split()) in lines  # which makes plain spaces of all others
+
+    def test_names_charts_and_shows_comparisons(self) -> None:
+        lines = [" ".join(line.split()) for line in self.printed(CHARTS, width=140).splitlines()]
+        for expected in (
+            "Picture: Error – Seed by seed.",
+            "dense → sparse 97.50 ± 0.50 (n=3) 96.67 ± 0.76 (n=3) −0.83 −1.55 to −0.10 0.250 −1.20 "
+            "no difference was shown",
+            "By seed.",
+            "sparse: left out: 2 diverged.",
+        ):
+            assert expected in lines
 
     def test_hostile_text_neither_colours_nor_moves(self) -> None:
         text = self.printed(WORST, width=400)
@@ -326,6 +416,21 @@ class TestJson:
         assert (first["published"], first["ours"], first["tolerance"]) == (98.12, [98.0, 98.1, 98.2], 0.1)
         assert (first["kind"], first["unit"], first["spread"]) == ("equal", "%", pytest.approx(0.1))
         assert found["claims"][5]["ours"] == [None]
+        assert first["interval"] == [pytest.approx(97.85, abs=0.01), pytest.approx(98.35, abs=0.01)]
+        assert found["claims"][1]["interval"] is None
+
+    def test_holds_the_numbers_of_charts_and_comparisons(self) -> None:
+        found = json.loads(claims_as_json(CHARTS), parse_constant=lambda name: pytest.fail(f"{name} is not JSON"))
+        [chart], [pair] = found["charts"], found["comparisons"]
+        assert (chart["section"], chart["title"], chart["kind"]) == ("One", "Error", "lines")
+        assert chart["series"] == [
+            {"name": "dense", "panel": "", "runs": 2, "x": [1, 2], "mean": [8, 4.5], "low": [7, 4], "high": [9, 5]},
+            {"name": "random", "panel": "", "runs": 1, "x": [1, 2], "mean": [8, None]},
+        ]
+        assert (pair["table"], pair["design"], pair["p"], pair["interval"]) == ("Groups", "paired", 0.25, [-1.55, -0.1])
+        assert pair["b"]["left_out"] == {"diverged": 2}
+        assert pair["a"]["count"] == 3
+        assert pair["verdict"] == "no difference was shown"
 
 
 def test_numbers_in_words() -> None:
@@ -333,6 +438,22 @@ def test_numbers_in_words() -> None:
     assert shown(math.inf, 2) == "∞"
     assert sentence({}) == ""
     assert sentence({"not run": 1}) == "Of 1 claim, 1 was not run."
+
+
+@pytest.mark.parametrize(
+    ("a", "b", "words"),
+    [
+        ((97.581, 97.579), (97.6,), ("97.5800 ± 0.0014 (n=2)", "97.6000 (n=1)", "+0.0200")),
+        ((1e-9, 2e-9), (3e-9, 5e-9), ("1.50e−09 ± 7.07e−10 (n=2)", "4.00e−09 ± 1.41e−09 (n=2)", "+2.50e−09")),
+        ((120_000.0, 130_000.0), (90_000.0,), ("125,000 ± 7,071 (n=2)", "90,000 (n=1)", "−35,000")),
+        ((), (1.0,), ("–", "1.000 (n=1)", "–")),
+        ((0.0,), (0.0,), ("0.000 (n=1)", "0.000 (n=1)", "0.000")),
+    ],
+)
+def test_a_comparison_has_the_decimals_that_its_spread_deserves(
+    a: tuple[float, ...], b: tuple[float, ...], words: tuple[str, str, str]
+) -> None:
+    assert compared(Comparison("x", Group("a", a), Group("b", b), "independent"))[1:4] == words
 
 
 def test_cells_of_a_grid() -> None:

@@ -1,7 +1,9 @@
-"""What an experiment hands to the report: claims, tables, pictures and notes, as frozen values without any torch.
+"""What an experiment hands to the report: claims, tables, charts and notes, as frozen values without any torch.
 
 Report ─ sections ─► Section ─ blocks ─► ClaimTable ─► Claim     a published number beside ours
                                          Grid                    any other table
+                                         Chart                   curves, points, cells: charts.py
+                                         ComparisonTable         groups of trials side by side: comparison.py
                                          Picture                 inline SVG
                                          Note                    a paragraph
 """
@@ -13,6 +15,9 @@ from dataclasses import dataclass
 from typing import Literal, get_args
 
 from sparsewire.errors import RequestError, UnknownNameError
+from sparsewire.lab.charts import Chart
+from sparsewire.lab.comparison import ComparisonTable
+from sparsewire.lab.intervals import Interval, mean_interval
 
 Kind = Literal["equal", "at_least", "at_most"]
 Verdict = Literal["reproduced", "differs", "not run", "no published number"]
@@ -82,6 +87,11 @@ class Claim:
             return None
         finite = all(math.isfinite(value) for value in self.ours)
         return statistics.stdev(self.ours) if finite else math.nan
+
+    @property
+    def interval(self) -> Interval | None:
+        """Student's 95 % interval of the mean of ours; None for fewer than two, or where one is not finite."""
+        return mean_interval(self.ours)
 
     @property
     def difference(self) -> float | None:
@@ -163,7 +173,7 @@ class Note:
     text: str
 
 
-Block = ClaimTable | Grid | Picture | Note
+Block = ClaimTable | ComparisonTable | Grid | Chart | Picture | Note
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,9 @@
 import math
 import re
 from collections.abc import Mapping, Sequence
+from typing import NamedTuple
 
+from sparsewire.lab.comparison import Comparison, ComparisonTable, Group
 from sparsewire.lab.findings import Claim, Grid, Verdict
 
 Cell = str | float | int | None
@@ -64,6 +66,88 @@ def tolerance(claim: Claim) -> str:
     while digits < claim.digits + 3 and abs(round(claim.allowed, digits) - claim.allowed) > 1e-12:
         digits += 1
     return shown(claim.allowed, digits)
+
+
+def interval(claim: Claim) -> str:
+    """The 95 % interval of the mean of ours; nothing where there is none.
+
+    Example:
+        >>> interval(Claim("", None, (1.0, 2.0, 3.0))), interval(Claim("", None, (1.0,)))
+        ('−0.48 to 4.48', '')
+    """
+    ends = claim.interval
+    return "" if ends is None else " to ".join(shown(end, claim.digits) for end in ends)
+
+
+class Compared(NamedTuple):
+    """A comparison in words, a cell a column."""
+
+    label: str
+    a: str
+    b: str
+    difference: str
+    interval: str
+    p: str
+    adjusted: str
+    effect: str
+
+
+def compared(one: Comparison) -> Compared:
+    """A comparison in words; its numbers have as many decimals as its interval makes sense of.
+
+    Example:
+        >>> from sparsewire.lab.comparison import Group
+        >>> a, b = Group("a", (1.0, 2.0)), Group("b", (3.0, 5.0))
+        >>> one = Comparison("accuracy", a, b, "paired", interval=(-3.8, 8.8), p=0.5)
+        >>> compared(one).a, compared(one).difference, compared(one).interval, compared(one).p
+        ('1.50 ± 0.71 (n=2)', '+2.50', '−3.80 to 8.80', '0.500')
+    """
+    digits = _decimals(one)
+    ends = "–" if one.interval is None else " to ".join(_measure(end, digits) for end in one.interval)
+    difference = "–" if one.difference is None else _measure(one.difference, digits, signed=True)
+    return Compared(
+        f"{one.a.name} → {one.b.name}",
+        _group(one.a, digits),
+        _group(one.b, digits),
+        difference,
+        ends,
+        _probability(one.p),
+        "" if one.adjusted is None else _probability(one.adjusted),
+        shown(one.effect, 2, signed=True),
+    )
+
+
+def remarks(table: ComparisonTable) -> list[str]:
+    """What a reader must know of the comparisons, the tests first; equal remarks once."""
+    tests = dict.fromkeys(one.test for one in table.comparisons if one.p is not None)
+    found = dict.fromkeys(remark for one in table.comparisons for remark in one.remarks)
+    return [*(f"{test[:1].upper()}{test[1:]}." for test in tests), *(f"{remark}." for remark in found)]
+
+
+def _group(group: Group, digits: int | None) -> str:
+    if group.mean is None:
+        return "–"
+    spread = "" if group.spread is None else f" ± {_measure(group.spread, digits)}"
+    return f"{_measure(group.mean, digits)}{spread} (n={len(group.values)})"
+
+
+def _measure(value: float, digits: int | None, *, signed: bool = False) -> str:
+    if digits is None:
+        text = f"{value:+.2e}" if signed else f"{value:.2e}"
+        return text.replace("-", "−")
+    return shown(value, digits, signed=signed)
+
+
+def _decimals(one: Comparison) -> int | None:
+    """Decimals that show two figures of the smallest spread, or else of the difference; None for powers of ten."""
+    spreads = [spread for spread in (one.a.spread, one.b.spread) if spread]
+    size = min(spreads, default=abs(one.difference or 0.0) or abs(one.a.mean or 0.0) / 100) or 0.01
+    digits = 1 - math.floor(math.log10(size))
+    return None if digits > 7 else max(digits, 0)
+
+
+def _probability(p: float | None) -> str:
+    return "–" if p is None else "< 0.001" if p < 0.001 else f"{p:.3f}"
 
 
 def with_unit(text: str, unit: str) -> str:
