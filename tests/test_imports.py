@@ -26,7 +26,10 @@ FLOORS = [
 ]
 HEIGHT = {room: len(FLOORS) - floor for floor, rooms in enumerate(FLOORS) for room in rooms}
 # For matplotlib and friends: whoever needs one imports it inside the function that needs it.
-HEAVY = {"matplotlib", "networkx", "sklearn", "plotly", "distributed", "onnx", "rustworkx"}
+HEAVY = {
+    "matplotlib", "networkx", "sklearn", "plotly", "distributed", "dask", "dask_jobqueue", "onnx", "rustworkx",
+    "pyarrow", "pandas", "starlette", "uvicorn", "tensorboard", "mlflow", "wandb",
+}  # fmt: skip
 FILES = sorted(path for path in SOURCE.rglob("*.py") if path != SOURCE / "__init__.py")
 
 
@@ -72,7 +75,8 @@ def _outside_functions(tree: ast.Module) -> list[ast.stmt]:
     return [
         node
         for node in tree.body
-        if not isinstance(node, ast.FunctionDef | ast.ClassDef | ast.If)  # `if TYPE_CHECKING:` costs nothing
+        # `if TYPE_CHECKING:` costs nothing
+        if not isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef | ast.If)
     ]
 
 

@@ -8,7 +8,8 @@ import pytest
 from sparsewire.errors import UnknownNameError
 from sparsewire.experiments import CATALOGUE, find, kinds, names
 from sparsewire.lab.experiment import Scale
-from sparsewire.lab.spec import read_spec, run_id, write_spec
+from sparsewire.lab.spec import run_id
+from sparsewire.lab.spec_files import read_spec, write_spec
 
 SCALES: tuple[Scale, ...] = ("smoke", "desk", "full")
 
@@ -48,4 +49,4 @@ class TestEveryExperiment:
         for index, spec in enumerate(experiment.specs("smoke")):
             path = tmp_path / f"{index}.toml"
             path.write_text(write_spec(spec))
-            assert read_spec(path, kinds()).spec == spec
+            assert read_spec(path, kinds()).specs == (spec,)

@@ -3,6 +3,7 @@
 import pytest
 
 from sparsewire.experiments import find, report_of
+from sparsewire.lab.charts import Chart
 from sparsewire.lab.findings import ClaimTable, Picture
 from sparsewire.lab.report import render_html
 from sparsewire.lab.runner import run
@@ -28,14 +29,16 @@ def test_smoke(experiment, tmp_path) -> None:
 
     [section] = report.sections
     assert section.title == experiment.title
+    charts = [block for block in section.blocks if isinstance(block, Chart)]
     pictures = [block for block in section.blocks if isinstance(block, Picture)]
-    assert pictures
+    assert charts + pictures
     assert all(picture.svg.lstrip().startswith("<svg") for picture in pictures)
     for table in (block for block in section.blocks if isinstance(block, ClaimTable)):
         assert all(claim.verdict != "not run" for claim in table.claims), table.title
-    page = render_html(report).replace("http://www.w3.org/", "")
+    page = render_html(report, interactive=False).replace("http://www.w3.org/", "")
     assert "://" not in page
     assert "<script" not in page
+    assert page.count('role="img"') == len(charts) + len(pictures), "a chart has its picture"
 
 
 def _without_timings(metrics) -> dict[str, str]:

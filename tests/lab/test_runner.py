@@ -5,16 +5,22 @@ import os
 import random
 import signal
 import time
+from collections import Counter
 from typing import Literal
 
 import pytest
 import torch
 
 from sparsewire.errors import DivergedError, RequestError, StoreError, UnknownNameError
+from sparsewire.lab import interruption
+from sparsewire.lab.executors.contract import Ended
 from sparsewire.lab.experiment import Experiment
 from sparsewire.lab.runner import run
 from sparsewire.lab.spec import Spec
 from sparsewire.lab.store import Store
+from sparsewire.lab.work import do
+from sparsewire.models.zoo import mlp
+from sparsewire.training.loop import fit
 
 
 class Toy(Spec):
@@ -143,7 +149,7 @@ def test_diverged_trials_are_results_and_failed_ones_are_tried_again(tmp_path):
         assert math.isnan(found[3, 0].metrics["loss"])
         assert found[7, 0].reason == "ValueError: no such thing\nsecond line"
         assert "in stumble" in found[7, 0].traceback
-        assert found[7, 1].reason == "MemoryError: "
+        assert found[7, 1].reason == "out of memory (MemoryError)"
         mended = run(toy(draw), "smoke", store)
         assert (mended.done, mended.skipped, mended.failed) == (2, 4, 0)
         assert [outcome.state for outcome in store.outcomes("toy", KINDS)] == ["diverged"] * 2 + ["done"] * 4
@@ -165,16 +171,156 @@ def test_ctrl_c_keeps_what_is_done_and_the_next_run_goes_on(tmp_path):
         draw(spec, trial)
         if (spec.paths, trial.seed) == (7, 0):
             os.kill(os.getpid(), signal.SIGINT)
-            time.sleep(5)
+            for _ in range(500):
+                time.sleep(0.01)
+                trial.report(0.5)
 
+    before = signal.getsignal(signal.SIGINT)
     with Store.open(tmp_path) as store:
         summary = run(toy(interrupted), "smoke", store)
         assert (summary.interrupted, summary.done) == (True, 2)
         assert "4 left of 6 trials" in str(summary)
         assert str(summary).endswith("interrupted: run the same command again to go on")
         assert len(store.outcomes("toy", KINDS)) == 2
-        assert not list((tmp_path / "artefacts" / ".working").iterdir())
         assert run(toy(), "smoke", store).done == 4
+    assert signal.getsignal(signal.SIGINT) is before
+    assert not list((tmp_path / "work").iterdir())
+
+
+@pytest.mark.parametrize("again", [True, False])
+def test_a_trial_that_does_not_listen_is_left_when_the_time_is_up_or_at_the_second_ctrl_c(again, tmp_path, monkeypatch):
+    monkeypatch.setattr(interruption, "GRACE", 60.0 if again else 0.2)
+
+    def deaf(spec, trial):
+        os.kill(os.getpid(), signal.SIGINT)
+        if again:
+            os.kill(os.getpid(), signal.SIGINT)
+        time.sleep(30)
+
+    with Store.open(tmp_path) as store:
+        begin = time.monotonic()
+        assert run(toy(deaf), "smoke", store).interrupted
+        assert time.monotonic() - begin < 25
+        assert run(toy(), "smoke", store).done == 6
+
+
+def trains(spec, trial):
+    """A training with a checkpoint at each step, and what it looks like at the end."""
+    inputs = torch.rand(40, 5, generator=trial.generator("inputs"))
+    model = mlp((5, 8, 3), generator=trial.generator("weights"))
+    trial.record("begun", 1.0)
+    trial.keep("before", {"weight": model[0].weight})
+
+    def tell(epoch, model, history):
+        trial.record("loss", history.loss[-1], epoch)
+        trial.keep("last", {"weight": model[0].weight})
+
+    fit(
+        model, (inputs, inputs[:, :3].argmax(1)), optimizer=torch.optim.Adam, epochs=4, batch_size=10,
+        generator=trial.generator("order"), checkpoints=trial.checkpoints(), on_epoch=tell,
+    )  # fmt: skip
+    trial.keep("after", {"weight": model[0].weight, "bias": model[2].bias})
+
+
+def everything(folder):
+    return [
+        (outcome.spec, outcome.seed, outcome.state, dict(outcome.metrics),
+         {name: list(curve) for name, curve in outcome.series.items()},
+         {name: {k: v.tobytes() for k, v in outcome.arrays(name).items()} for name in sorted(outcome.artefacts)})
+        for outcome in kept(folder)
+    ]  # fmt: skip
+
+
+def test_a_training_that_is_stopped_goes_on_with_what_it_had_found(tmp_path):
+    with Store.open(tmp_path / "whole") as store:
+        run(toy(trains), [Toy()], store, seeds=1)
+    stops = 0
+
+    def stopping(spec, trial):
+        """Asks for an end at the n-th look, n rising from run to run."""
+        looks, sign = 0, trial._is_stopped
+
+        def is_stopped():
+            nonlocal looks
+            looks += 1
+            return looks > 3 + stops or sign()
+
+        trial._is_stopped = is_stopped
+        trains(spec, trial)
+
+    with Store.open(tmp_path / "parts") as store:
+        for _ in range(100):
+            if run(toy(stopping), [Toy()], store, seeds=1, every=0.0, budget=1e-9 if stops < 0 else 0.05).done:
+                break
+            stops += 1
+    assert everything(tmp_path / "parts") == everything(tmp_path / "whole")
+    assert len(everything(tmp_path / "whole")[0][4]["loss"]) == 4
+
+
+def test_a_budget_ends_the_run(tmp_path):
+    def slow(spec, trial):
+        for _ in range(400):
+            time.sleep(0.01)
+            trial.report(0.0)
+
+    with Store.open(tmp_path) as store:
+        summary = run(toy(slow), "smoke", store, budget=0.1)
+        assert (summary.out_of_time, summary.interrupted, summary.done) == (True, False, 0)
+        assert str(summary).endswith("the time is used up: run the same command again to go on")
+        assert run(toy(), "smoke", store, budget=1000).done == 6
+
+
+def test_a_worker_that_is_lost_again_and_again_fails_its_trial_alone(tmp_path):
+    class Losing:
+        name, capacity = "losing", 2
+
+        def __init__(self):
+            self.orders = []
+            self.given = Counter()
+
+        def submit(self, order):
+            self.orders.append(order)
+            self.given[order.spec, order.seed] += 1
+
+        def ended(self, timeout):
+            order = self.orders.pop()
+            if order.seed == 1 or self.given[order.spec, order.seed] < 3:
+                return [Ended(order, None, "it was killed")]
+            return [Ended(order, do(toy(), order))]
+
+        def close(self, grace):
+            pass
+
+    executor = Losing()
+    with Store.open(tmp_path) as store:
+        summary = run(toy(), "smoke", store, executor=executor)
+        assert (summary.done, summary.failed) == (3, 3)
+        assert set(executor.given.values()) == {3}
+        reasons = {outcome.reason for outcome in store.outcomes("toy", KINDS) if outcome.state == "failed"}
+        assert reasons == {"its worker was lost 3 times: it was killed"}
+        assert run(toy(), "smoke", store).done == 3
+
+
+def test_a_worker_that_is_lost_after_it_has_handed_in_has_done_its_trial(tmp_path):
+    class Silent:
+        name, capacity = "silent", 1
+
+        def __init__(self):
+            self.orders = []
+
+        def submit(self, order):
+            self.orders.append(order)
+
+        def ended(self, timeout):
+            order = self.orders.pop()
+            do(toy(), order)
+            return [Ended(order, None, "it was killed")]
+
+        def close(self, grace):
+            pass
+
+    with Store.open(tmp_path) as store:
+        assert run(toy(), "smoke", store, executor=Silent()).done == 6
 
 
 def test_a_store_that_fails_ends_the_run_and_the_next_goes_on(tmp_path):
@@ -208,9 +354,13 @@ def test_progress_tells_where_the_run_is(tmp_path):
     with Store.open(tmp_path) as store:
         run(toy(draw), [Toy()], store, seeds=1)
         run(toy(telling), "smoke", store, seeds=1, progress=heard.append)
-    assert [(step.done, step.total, step.spec.paths, step.fraction, step.note) for step in heard] == [
-        (1, 3, 3, 0.0, ""), (1, 3, 3, 0.5, "half"), (2, 3, 3, 1.0, "done"),
-        (2, 3, 7, 0.0, ""), (2, 3, 7, 0.5, "half"), (3, 3, 7, 1.0, "done"),
+    told = [
+        (step.done, step.total, [(t.spec.paths, t.fraction, t.note) for t in step.running], step.ended)
+        for step in heard
+    ]
+    assert told == [
+        (1, 3, [], ""), (1, 3, [(3, 0.0, "")], ""), (1, 3, [(3, 0.5, "half")], ""), (2, 3, [], "done"),
+        (2, 3, [(7, 0.0, "")], ""), (2, 3, [(7, 0.5, "half")], ""), (3, 3, [], "done"),
     ]  # fmt: skip
 
 

@@ -1,4 +1,4 @@
-"""The command line: `sparsewire run | list | report | inspect | prune | bench | data`.
+"""The command line: `sparsewire run | list | trials | report | compare | dashboard | inspect | prune | bench | data`.
 
 Nothing here imports torch before a command needs it, so that help and refusals come at once.
 """
@@ -10,11 +10,15 @@ import click
 
 from sparsewire import __version__
 from sparsewire.cli.benching import bench
+from sparsewire.cli.comparing import compare
 from sparsewire.cli.endings import Commands
 from sparsewire.cli.fetching import data
 from sparsewire.cli.inspecting import inspect
+from sparsewire.cli.listing import trials
 from sparsewire.cli.pruning import prune
-from sparsewire.cli.running import list_, report, run
+from sparsewire.cli.reporting import list_, report
+from sparsewire.cli.running import run
+from sparsewire.cli.watching import dashboard
 
 
 @click.group(
@@ -33,7 +37,7 @@ def commands(ctx: click.Context, debug: bool) -> None:
         click.echo(ctx.get_help())
 
 
-for command in (run, list_, report, inspect, prune, bench, data):
+for command in (run, list_, trials, report, compare, dashboard, inspect, prune, bench, data):
     commands.add_command(command)
 
 

@@ -2,6 +2,7 @@
 
 import math
 import os
+import re
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -90,6 +91,20 @@ class Density(Number):
                 f"--density: found {value!r}, expected a fraction from 0 to 1, such as 0.1 to keep a tenth"
             )
         return number
+
+
+class Duration(Number):
+    """A time such as 90s, 30m or 2h; a number alone is seconds."""
+
+    name = "TIME"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        """In seconds."""
+        found = re.fullmatch(r"(\d+(?:\.\d+)?)\s*(s|m|min|h|d|)", str(value).strip())
+        if found is None or not 0 < float(found[1]) < 1e9:
+            option = param.opts[0] if param is not None else "time"
+            raise RequestError(f"{option}: found {value!r}, expected a time above 0, such as 90s, 30m, 2h or 1.5d")
+        return float(found[1]) * {"": 1, "s": 1, "m": 60, "min": 60, "h": 3600, "d": 86400}[found[2]]
 
 
 def writable(path: Path, option: str) -> Path:

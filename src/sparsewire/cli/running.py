@@ -1,102 +1,190 @@
-"""The commands around experiments: run, list, report."""
+"""The command that runs experiments."""
 
+from contextlib import ExitStack
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
-from sparsewire.cli.choices import SCALES, STORE, ExperimentName, OneOf, Runnable, outputs
+from sparsewire.cli.choices import SCALES, STORE, Duration, OneOf, Runnable, outputs
 from sparsewire.cli.endings import FAILED, STOPPED
 from sparsewire.cli.helping import Command
-from sparsewire.cli.screen import console, give_json, progress, say, table
+from sparsewire.cli.screen import console, say
+from sparsewire.cli.sweep_screen import watching
 from sparsewire.errors import RequestError
 
 if TYPE_CHECKING:
+    from sparsewire.lab.executors.contract import Executor
     from sparsewire.lab.experiment import Experiment, Scale
-    from sparsewire.lab.runner import Progress, Summary
     from sparsewire.lab.spec import Spec
     from sparsewire.lab.store import Store
+    from sparsewire.lab.summary import Summary
 
 FILE = click.Path(path_type=Path)
-store_option = click.option("--store", type=FILE, default=STORE, show_default=True, help="The folder of the runs.")
-scale_option = click.option("--scale", type=OneOf("scale", lambda: SCALES), help="How much of it.")
+_FEW = 4  # trials for which starting workers takes longer than it saves
+_EXAMPLE = """sparsewire run demo
+sparsewire run lightning --scale smoke --seeds 3
+sparsewire run lightning.robustness -s epochs=5 -g lightnings=100,1000 --workers 2 --budget 2h"""
 
 
-@click.command(cls=Command, example="sparsewire run demo\nsparsewire run lightning --scale smoke --seeds 3")
+@click.command(cls=Command, example=_EXAMPLE)
 @click.argument("name", type=Runnable(), metavar="NAME|SPEC.toml")
 @click.option(
     "--scale",
     type=OneOf("scale", lambda: SCALES),
     help="smoke: seconds; desk (unless told): minutes to two hours on two cores; full: as published.",
 )
-@store_option
+@click.option("--store", type=FILE, default=STORE, show_default=True, help="The folder of the runs.")
 @click.option(
     "--seeds", type=click.IntRange(min=1), metavar="N", help="How many repetitions, in place of its own number."
 )
+@click.option("-s", "--set", "sets", multiple=True, metavar="FIELD=VALUE", help="Change a field of every spec.")
+@click.option("-g", "--grid", "grids", multiple=True, metavar="FIELD=V,V", help="Every spec with each of these values.")
+@click.option(
+    "--executor",
+    metavar="NAME",
+    default="auto",
+    help="Who does the trials: here, local, tcp://HOST:PORT, slurm:FILE.toml, kubernetes:FILE.toml; auto: local for "
+    "more than a few trials, where `distributed` is installed.",
+)
+@click.option("--workers", type=click.IntRange(min=1), metavar="N", help="How many at a time; one for each core.")
+@click.option("--budget", type=Duration(), metavar="TIME", help="Stop after so long, such as 30m or 2h.")
+@click.option("--every", type=Duration(), default="30s", show_default=True, help="Between two checkpoints of a trial.")
+@click.option("--log", "loggers", multiple=True, metavar="LOGGER", help="Also: tensorboard, mlflow, wandb, jsonl.")
 @click.option("--html", type=FILE, metavar="FILE", help="Also write the report as one HTML page.")
-def run(name: str, scale: "Scale | None", store: Path, seeds: int | None, html: Path | None) -> int:
+def run(
+    name: str,
+    scale: "Scale | None",
+    store: Path,
+    seeds: int | None,
+    sets: tuple[str, ...],
+    grids: tuple[str, ...],
+    executor: str,
+    workers: int | None,
+    budget: float | None,
+    every: float,
+    loggers: tuple[str, ...],
+    html: Path | None,
+) -> int:
     """Run an experiment, or go on with it.
 
     Does the trials that are not done yet, then prints what was found.
 
     NAME is an experiment or a paper (all of its experiments; `sparsewire list` shows them), SPEC.toml a file that
-    describes one run. Stop it at any time: the same command goes on where it was. `run demo` also writes an HTML page,
-    report.html in the store, unless --html names another.
+    describes runs. Stop it at any time, by Ctrl-C or otherwise: the same command goes on where it was, in the middle of
+    a training too. `run demo` also writes an HTML page, report.html in the store, unless --html names another.
     """
     if html is None and name == "demo":
         html = store / "report.html"
     outputs({"--html": html}, Path(name) if _is_spec(name) else None)
-    jobs = _jobs(name, scale, seeds)
+    jobs = _jobs(name, scale, seeds, sets, grids)
 
+    from sparsewire.lab.loggers import chosen
     from sparsewire.lab.store import Store
 
-    with Store.open(store) as opened:
+    chosen(loggers)
+    with ExitStack() as stack:
+        opened = stack.enter_context(Store.open(store))
+        for refused in opened.refusals:
+            say(f"{refused.name} in the spool is no parcel of a trial, and was set aside: {refused.reason}")
+        doer = _executor(executor, workers, sum(job.left(opened) for job in jobs))
+        if doer is not None:
+            stack.callback(doer.close, 2.0)
         summaries = []
-        for experiment, what, count in jobs:
-            summaries.append(_do(experiment, what, opened, count))
+        for job in jobs:
+            summaries.append(_do(job, opened, doer, budget, every, loggers))
             say(str(summaries[-1]))
             if summaries[-1].interrupted:
                 return STOPPED
-        [(experiment, what, _), *_] = jobs
-        _show(experiment.name if _is_spec(name) else name, opened, what, html)
+            if budget is not None:
+                budget = max(1e-9, budget - summaries[-1].seconds)
+        _show(jobs[0].experiment.name if _is_spec(name) else name, opened, jobs[0].what, html)
     return FAILED if any(summary.failed for summary in summaries) else 0
 
 
-Job = tuple["Experiment", "Scale | list[Spec]", int | None]
+@dataclass(frozen=True)
+class _Job:
+    """An experiment, what of it is to be run, and the seeds of each spec; None: its own."""
+
+    experiment: "Experiment"
+    what: "Scale | list[Spec]"
+    seeds: int | tuple[int, ...] | None
+
+    def left(self, store: "Store") -> int:
+        """How many trials the store does not hold yet."""
+        specs = self.experiment.specs(self.what) if isinstance(self.what, str) else self.what
+        seeds = self.seeds if self.seeds or not isinstance(self.what, str) else self.experiment.seeds[self.what]
+        numbers = range(seeds) if isinstance(seeds, int) else (seeds or ())
+        return sum(not store.is_done(spec, seed) for spec in specs for seed in numbers)
 
 
 def _is_spec(name: str) -> bool:
     return name.endswith(".toml")
 
 
-def _jobs(name: str, scale: "Scale | None", seeds: int | None) -> list[Job]:
-    """What is to be run: (experiment, scale or specs, seeds)."""
+def _jobs(
+    name: str, scale: "Scale | None", seeds: int | None, sets: tuple[str, ...], grids: tuple[str, ...]
+) -> list[_Job]:
+    from sparsewire.experiments import find, kinds, names
+
     if not _is_spec(name):
-        from sparsewire.experiments import find, names
-
         names(name)  # an unknown one is told before anything heavy loads
-        return [(experiment, scale or "desk", seeds) for experiment in find(name)]
-    if scale is not None:
+        jobs = [_Job(experiment, scale or "desk", seeds) for experiment in find(name)]
+    elif scale is not None:
         raise RequestError(f"--scale: found {scale!r} together with {name}; a spec says itself how much it does")
-    from sparsewire.experiments import find, kinds
-    from sparsewire.lab.spec import read_spec
+    else:
+        from sparsewire.lab.spec_files import read_spec
 
-    file = read_spec(name, kinds())
-    return [(find(file.spec.experiment)[0], [file.spec], seeds or file.seeds or 1)]
+        file = read_spec(name, kinds())
+        jobs = [_Job(find(file.specs[0].experiment)[0], list(file.specs), seeds or file.seeds or 1)]
+    return [_changed(job, sets, grids) for job in jobs] if sets or grids else jobs
 
 
-def _do(experiment: "Experiment", what: "Scale | list[Spec]", store: "Store", seeds: int | None) -> "Summary":
+def _changed(job: _Job, sets: tuple[str, ...], grids: tuple[str, ...]) -> _Job:
+    from sparsewire.lab.overrides import apply_grid, apply_overrides
+
+    specs, seeds = job.what, job.seeds
+    if isinstance(specs, str):
+        scale: Scale = specs
+        specs, seeds = list(job.experiment.specs(scale)), seeds or job.experiment.seeds[scale]
+    return _Job(job.experiment, list(apply_grid(apply_overrides(specs, sets), grids)), seeds)
+
+
+def _executor(name: str, workers: int | None, left: int) -> "Executor | None":
+    """Who does the trials; None for this process."""
+    import importlib.util
+
+    if name == "auto":
+        many = left >= _FEW and workers != 1 and importlib.util.find_spec("distributed") is not None
+        name = "local" if many else "here"
+    if name == "here":
+        if workers not in (None, 1):
+            raise RequestError(
+                f"--workers: found {workers}, but this process does one trial at a time; --executor local"
+            )
+        return None
+    from sparsewire.experiments import work
+    from sparsewire.lab.executors.by_name import executor
+
+    return executor(name, work, workers)
+
+
+def _do(
+    job: _Job,
+    store: "Store",
+    executor: "Executor | None",
+    budget: float | None,
+    every: float,
+    loggers: tuple[str, ...],
+) -> "Summary":
     from sparsewire.lab.runner import run as do_trials
 
-    with progress(experiment.name) as tell:
-
-        def watch(now: "Progress") -> None:
-            ended = now.fraction == 1 and now.note in ("done", "failed", "diverged")
-            within = 0 if ended else now.fraction
-            note = f"trial {now.done if ended else now.done + 1} of {now.total}, seed {now.seed}: {now.note}"
-            tell((now.done + within) / max(1, now.total), note, ended)
-
-        return do_trials(experiment, what, store, seeds=seeds, progress=watch)
+    with watching(job.experiment.name) as tell:
+        return do_trials(
+            job.experiment, job.what, store, seeds=job.seeds, progress=tell, executor=executor, budget=budget,
+            every=every, loggers=loggers,
+        )  # fmt: skip
 
 
 def _show(name: str, store: "Store", what: "Scale | list[Spec]", html: Path | None) -> None:
@@ -108,56 +196,3 @@ def _show(name: str, store: "Store", what: "Scale | list[Spec]", html: Path | No
     if html is not None:
         reports.write_html(report, html)
         say(f"report: {html}")
-
-
-@click.command("list", cls=Command, example="sparsewire list")
-@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-def list_(as_json: bool) -> None:
-    """Show what can be run."""
-    from sparsewire.experiments import CATALOGUE
-
-    if as_json:
-        rows: Any = [{"name": name, "title": entry.title, "source": entry.source} for name, entry in CATALOGUE.items()]
-        give_json({"experiments": rows})
-        return
-    table(("name", "what it shows", "source"), [(name, entry.title, entry.source) for name, entry in CATALOGUE.items()])
-    say("sparsewire run NAME does it; the part before the dot stands for the whole paper.")
-
-
-@click.command(cls=Command, example="sparsewire report lightning.rebuild --html report.html --csv trials.csv")
-@click.argument("name", type=ExperimentName(), required=False)
-@scale_option
-@store_option
-@click.option("--html", type=FILE, metavar="FILE", help="Write one HTML page with all tables and pictures.")
-@click.option("--csv", type=FILE, metavar="FILE", help="Write one row a trial.")
-@click.option("--json", "as_json", is_flag=True, help="Print JSON in place of tables.")
-def report(
-    name: str | None, scale: "Scale | None", store: Path, html: Path | None, csv: Path | None, as_json: bool
-) -> None:
-    """Show what was found so far.
-
-    Published numbers, ours, and how they compare; without NAME: of everything that the store holds. Other runs may be
-    writing into the store meanwhile.
-    """
-    from sparsewire.experiments import find, names, report_of
-
-    names(name)
-    outputs({"--html": html, "--csv": csv}, store / "store.sqlite")
-
-    from sparsewire.lab import report as reports
-    from sparsewire.lab.export import to_csv
-    from sparsewire.lab.store import Store
-
-    with Store.open(store, write=False) as opened:
-        found = report_of(name, opened, scale)
-        if csv is not None:
-            to_csv([outcome for one in find(name) for outcome in opened.outcomes(one.name, {one.name: one.spec})], csv)
-        if html is not None:
-            reports.write_html(found, html)
-        if as_json:
-            click.echo(reports.claims_as_json(found))
-            return
-        reports.print_report(found, console())
-    for path in (html, csv):
-        if path is not None:
-            say(f"written: {path}")

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from sparsewire.errors import UnknownNameError
 
 if TYPE_CHECKING:
+    from sparsewire.lab.executors.contract import Order, Receipt
     from sparsewire.lab.experiment import Experiment, Outcome, Scale
     from sparsewire.lab.findings import Report, Section
     from sparsewire.lab.spec import Spec
@@ -85,6 +86,14 @@ def find(name: str | None = None) -> "list[Experiment]":
         UnknownNameError: nothing bears the name.
     """
     return [importlib.import_module(CATALOGUE[full].module).EXPERIMENT for full in names(name)]
+
+
+def work(order: "Order") -> "Receipt":
+    """Does a trial of one of these experiments: what an executor calls, wherever it is."""
+    from sparsewire.lab.work import do
+
+    [experiment] = find(order.experiment)
+    return do(experiment, order)
 
 
 def kinds() -> "dict[str, type[Spec]]":

@@ -5,25 +5,26 @@ from collections.abc import Callable, Sequence
 from statistics import fmean, median
 from typing import Final, Literal
 
-import numpy as np
 import torch
 from pydantic import Field
 from torch import Tensor, nn
 
-from sparsewire.analysis.paths import complete_path_fraction
 from sparsewire.data import DataSet
 from sparsewire.errors import DataError
 from sparsewire.execution.shrinking import shrink
 from sparsewire.experiments import CATALOGUE
+from sparsewire.experiments.demo_charts import connection_charts
 from sparsewire.experiments.lightning.setup import Hidden, Lightnings, Source, glorot, load, network
+from sparsewire.lab.charts import Chart, series
 from sparsewire.lab.experiment import Experiment, Outcome, Scale, Trial
-from sparsewire.lab.findings import Grid, Note, Picture, Section
+from sparsewire.lab.findings import Block, Grid, Note, Picture, Section
 from sparsewire.lab.spec import Spec
 from sparsewire.models.initialize import lightning_
 from sparsewire.structure.graphs import NetGraph
 from sparsewire.structure.masks import Masks, maskable
 from sparsewire.structure.patterns import FixedFanIn, Neurons
 from sparsewire.structure.select import prune
+from sparsewire.training.history import History
 from sparsewire.training.loop import fit
 
 NAME: Final = "demo"
@@ -87,7 +88,12 @@ def run(spec: DemoSpec, trial: Trial) -> None:
 def _train(
     model: nn.Module, data: DataSet, epochs: int, done: int, masks: Masks | None, spec: DemoSpec, trial: Trial
 ) -> None:
-    history = fit(
+    def tell(epoch: int, model: nn.Module, history: History) -> None:
+        trial.record("accuracy", 100 * history.validation[-1].accuracy, step=done + epoch)
+        trial.show(NetGraph.from_model(model, masks))
+        trial.report((done + epoch) / spec.epochs, f"{spec.kind}, epoch {done + epoch}")
+
+    fit(
         model,
         data.train,
         optimizer=lambda parameters: torch.optim.SGD(parameters, lr=spec.rate),
@@ -95,10 +101,9 @@ def _train(
         masks=masks,
         validation=data.test,
         generator=trial.generator(f"order from epoch {done}"),
-        on_epoch=lambda epoch, *_: trial.report((done + epoch) / spec.epochs, f"{spec.kind}, epoch {done + epoch}"),
+        on_epoch=tell,
+        checkpoints=trial.checkpoints(f"from-epoch-{done}"),
     )
-    for epoch, result in enumerate(history.validation, start=done + 1):
-        trial.record("accuracy", 100 * result.accuracy, step=epoch)
 
 
 def _masks(spec: DemoSpec, model: nn.Module, trial: Trial) -> Masks | None:
@@ -189,13 +194,8 @@ def _mean(outcomes: Sequence[Outcome], metric: str) -> float:
     return fmean(outcome.metrics[metric] for outcome in outcomes)
 
 
-def _learned(by_kind: dict[str, list[Outcome]]) -> list[Grid | Picture]:
-    from sparsewire.analysis import draw
-
-    curves: dict[str, list[tuple[list[int], list[float]]]] = {}
-    for kind, group in by_kind.items():
-        series = [outcome.series["accuracy"] for outcome in group]
-        curves[kind] = [([step for step, _ in points], [100 - value for _, value in points]) for points in series]
+def _learned(by_kind: dict[str, list[Outcome]]) -> list[Block]:
+    curves = tuple(series(kind, [_errors(outcome) for outcome in group]) for kind, group in by_kind.items())
     rows = tuple(
         (
             kind,
@@ -207,19 +207,27 @@ def _learned(by_kind: dict[str, list[Outcome]]) -> list[Grid | Picture]:
     )
     return [
         Grid("What they learned", ("network", "test accuracy, %", "after epoch 1, %", "live weights"), rows),
-        Picture(
+        Chart(
             "Test error while training",
             "The two that are pruned are dense in the first half of their training.",
-            draw.to_svg(draw.curves(curves, x_label="epoch", y_label="test error, %", log_y=True)),
+            "epoch",
+            "test error, %",
+            curves,
+            log_y=True,
         ),
     ]
 
 
-def _pictures(graphs: dict[str, NetGraph]) -> list[Grid | Picture]:
+def _errors(outcome: Outcome) -> tuple[list[int], list[float]]:
+    points = outcome.series["accuracy"]
+    return [step for step, _ in points], [100 - value for _, value in points]
+
+
+def _pictures(graphs: dict[str, NetGraph]) -> list[Block]:
     from sparsewire.analysis import draw
 
     side = round(next(iter(graphs.values())).sizes[0] ** 0.5)
-    pictures: list[Grid | Picture] = []
+    pictures: list[Block] = []
     for kind, graph in graphs.items():
         strongest = graph.strongest(min(graph.edges, SHOWN))
         shown = "All" if strongest.edges == graph.edges else f"The {strongest.edges:,} strongest of"
@@ -232,22 +240,7 @@ def _pictures(graphs: dict[str, NetGraph]) -> list[Grid | Picture]:
         )
     images = draw.input_connectivity(graphs, (side, side), measure="strength", shared=False)
     pictures.append(Picture("Which pixels count", "Summed strength of each pixel’s connections.", draw.to_svg(images)))
-    curves = {}
-    for kind, graph in graphs.items():
-        counts = np.unique(np.geomspace(10, graph.edges, 200).astype(int))
-        curves[kind] = [(counts, complete_path_fraction(graph, counts))]
-    figure = draw.curves(curves, x_label="strongest edges", y_label="share on complete paths", log_x=True)
-    pictures.append(
-        Picture("From pixels to digits", "Share of the k strongest edges on complete paths.", draw.to_svg(figure))
-    )
-    pictures.append(
-        Picture(
-            "How strong are the connections?",
-            "Cumulative distribution of the live weights’ magnitudes.",
-            draw.to_svg(draw.weight_distributions(graphs)),
-        )
-    )
-    return pictures
+    return [*pictures, *connection_charts(graphs)]
 
 
 def _costs(by_kind: dict[str, list[Outcome]]) -> list[Grid | Note]:

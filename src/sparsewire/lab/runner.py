@@ -1,70 +1,30 @@
-"""Doing the trials of an experiment that are not done yet, one after another in this process."""
+"""Doing the trials of an experiment that are not done yet: what is given out, what comes back, when it ends."""
 
-import contextlib
-import functools
-import platform
+import secrets
+import threading
 import time
-import traceback
-from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
-from datetime import UTC, datetime
-from pathlib import Path
-from typing import NamedTuple, get_args
+from collections import Counter, deque
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import get_args
 
-import sparsewire
-from sparsewire.errors import DivergedError, RequestError, StoreError, UnknownNameError
-from sparsewire.lab.experiment import Experiment, Scale, State, Trial, stream
-from sparsewire.lab.rows import Ending
-from sparsewire.lab.spec import Spec, run_id
+from sparsewire.errors import RequestError, StoreError, UnknownNameError
+from sparsewire.lab.executors.contract import Ended, Executor, Order, Receipt
+from sparsewire.lab.executors.here import Here
+from sparsewire.lab.experiment import Experiment, Scale
+from sparsewire.lab.interruption import GRACE, interruptible
+from sparsewire.lab.progress import Progress, Watcher
+from sparsewire.lab.room import StopSign, sweep_rooms
+from sparsewire.lab.rows import Content, Ending
+from sparsewire.lab.spec import Spec, canonical, run_id
+from sparsewire.lab.spool import hand_in, unpack
 from sparsewire.lab.store import Store
+from sparsewire.lab.summary import Summary
+from sparsewire.lab.surroundings import machine
+from sparsewire.lab.work import do
 
-_LONGEST_REASON = 2_000
-_LONGEST_TRACEBACK = 20_000
-
-
-class Progress(NamedTuple):
-    """Where a run is: trials behind it (`done`, those of earlier runs included) of all; the trial under way."""
-
-    done: int
-    total: int
-    spec: Spec
-    seed: int
-    fraction: float
-    note: str
-
-
-@dataclass(frozen=True)
-class Summary:
-    """What a run did: how many trials ended how, and how many were `skipped` because the store held them already."""
-
-    experiment: str
-    total: int
-    done: int
-    diverged: int
-    failed: int
-    skipped: int
-    interrupted: bool
-    seconds: float
-    failures: tuple[str, ...]
-
-    def __str__(self) -> str:
-        """The summary for people.
-
-        Example:
-            >>> print(Summary("demo", 9, 4, 1, 1, 2, True, 3.2, ("run 81ab, seed 0: ValueError: no",)))
-            demo: 4 done, 1 diverged, 1 failed, 2 kept from before, 1 left of 9 trials in 3.2 seconds
-            failed: run 81ab, seed 0: ValueError: no
-            interrupted: run the same command again to go on
-        """
-        left = self.total - self.done - self.diverged - self.failed - self.skipped
-        counts = [(self.done, "done"), (self.diverged, "diverged"), (self.failed, "failed"),
-                  (self.skipped, "kept from before"), (left, "left")]  # fmt: skip
-        parts = ", ".join(f"{count} {word}" for count, word in counts if count or word == "done")
-        lines = [f"{self.experiment}: {parts} of {self.total} trials in {self.seconds:.1f} seconds"]
-        lines += [f"failed: {failure}" for failure in self.failures[:5]]
-        lines += ["interrupted: run the same command again to go on"] if self.interrupted else []
-        return "\n".join(lines)
+_ATTEMPTS = 3
+_INGEST_SECONDS = 0.25
 
 
 def run(
@@ -75,20 +35,29 @@ def run(
     seeds: int | Sequence[int] | None = None,
     progress: Callable[[Progress], None] | None = None,
     threads: int = 1,
+    executor: Executor | None = None,
+    budget: float | None = None,
+    every: float = 30.0,
+    loggers: Sequence[str] = (),
 ) -> Summary:
     """Does the trials that the store does not hold yet, and keeps each one as soon as it has ended.
 
     Every spec gets its first seed before any gets its second, so that whatever is there can be compared. A trial that
     meets a number that is not finite (`DivergedError`) has diverged, which is a result; one that raises anything else
-    has failed, and is tried again by the next run. Ctrl-C ends the run and loses only the trial under way.
+    or loses its worker three times has failed, and is tried again by the next run. Ctrl-C ends the run within five
+    seconds: trials under way keep a checkpoint, and go on from it by the next run. A second Ctrl-C ends it at once.
 
     Args:
         experiment: whose trials.
         what: a scale, which the experiment turns into specs, or the specs themselves.
         store: open for writing.
         seeds: how many (0, 1, …), or which; needed where `what` is specs, else the experiment's own for the scale.
-        progress: is told where the run is, at the beginning and end of each trial and whenever the trial reports.
-        threads: how many torch may use; results are promised to be the same bits for the same number only.
+        progress: is told where the run is: when a trial begins, tells how far it is, and ends.
+        threads: how many torch may use in each trial; the same bits are promised for the same number only.
+        executor: who does the trials; None: this process, one after another. It is not closed.
+        budget: seconds after which no trial is begun, and those under way keep a checkpoint and stop; None: no limit.
+        every: seconds between two checkpoints of a trial.
+        loggers: where else the metrics go, see `lab.loggers`.
 
     Raises:
         RequestError: a spec is of another experiment, or the scale or the seeds make no sense.
@@ -96,26 +65,8 @@ def run(
     """
     specs, numbers = _plan(experiment, what, seeds)
     store.enlist(specs)
-    trials = [(spec, seed) for seed in numbers for spec in specs]
-    todo = [(spec, seed) for spec, seed in trials if not store.is_done(spec, seed)]
-    skipped, counts, failures, interrupted = len(trials) - len(todo), Counter[State](), [], False
-    watcher = _Watcher(progress, len(trials))
-    begin = time.perf_counter()
-    try:
-        with _threads(threads):
-            for spec, seed in todo:
-                watcher.begin(skipped + counts.total(), spec, seed)
-                ending = _do(experiment, spec, seed, store, watcher, threads)
-                counts[ending.state] += 1
-                if ending.state == "failed":
-                    failures.append(f"run {run_id(spec)}, seed {seed}: {_first_line(ending.reason)}")
-                watcher.end(skipped + counts.total(), ending.state)
-    except KeyboardInterrupt:
-        interrupted = True
-    return Summary(
-        experiment.name, len(trials), counts["done"], counts["diverged"], counts["failed"], skipped, interrupted,
-        time.perf_counter() - begin, tuple(failures),
-    )  # fmt: skip
+    make = partial(Order, threads=threads, every=every, loggers=tuple(loggers))
+    return _Sweep(experiment, store, executor, Watcher(progress), make).done(specs, numbers, budget)
 
 
 def _plan(
@@ -137,94 +88,125 @@ def _plan(
     return list({run_id(spec): spec for spec in specs}.values()), numbers
 
 
-def _do(experiment: Experiment, spec: Spec, seed: int, store: Store, watcher: "_Watcher", threads: int) -> Ending:
-    """Does one trial and keeps it."""
-    environment = {**_machine(), "threads": str(threads), "started": datetime.now(UTC).isoformat(timespec="seconds")}
-    state: State = "done"
-    reason = trace = None
-    with store.working_folder(spec, seed) as folder:
-        trial = Trial(seed, folder, watcher.report)
-        begin = time.perf_counter()
+class _Sweep:
+    """One run: its orders, who does them, and what became of them."""
+
+    def __init__(
+        self,
+        experiment: Experiment,
+        store: Store,
+        executor: Executor | None,
+        watcher: Watcher,
+        order: Callable[..., Order],
+    ) -> None:
+        self._experiment, self._store, self._watcher = experiment, store, watcher
+        self._executor, self._is_own = executor or Here(self._work), executor is None
+        self._name = f"sweep-{secrets.token_hex(6)}"
+        self._sign = StopSign(store.folder, self._name)
+        self._order = partial(order, experiment=experiment.name, root=str(store.folder.absolute()), sweep=self._name)
+        self._todo: deque[Order] = deque()
+        self._flying: dict[Order, Spec] = {}
+        self._specs: dict[str, Spec] = {}
+        self._losses: Counter[Order] = Counter()
+        self._counts: Counter[str] = Counter()
+        self._failures: list[str] = []
+        self._ingested = 0.0
+
+    def _work(self, order: Order) -> Receipt:
+        watch = partial(self._watcher.here, self._specs[order.spec], order.seed)
+        watch(0.0, "")
+        return do(self._experiment, order, watch)
+
+    def done(self, specs: Sequence[Spec], seeds: Sequence[int], budget: float | None) -> Summary:
+        """Everything that can be done before an end is asked for."""
+        texts = {canonical(spec): spec for spec in specs}
+        self._specs = texts
+        trials = [(text, seed) for seed in seeds for text in texts]
+        kept = self._store.done(run_id(spec) for spec in specs)
+        left = [(text, seed) for text, seed in trials if (run_id(texts[text]), seed) not in kept]
+        self._todo.extend(self._order(spec=text, seed=seed) for text, seed in left)
+        skipped, begin, cut = len(trials) - len(left), time.monotonic(), False
+        self._watcher.begin(skipped, len(trials))
+        sweep_rooms(self._store.folder, self._store.is_kept)
+        self._sign.begin({"total": len(trials), "behind": skipped, "held": self._store.count()})
+        alarm = threading.Timer(budget or 0.0, self._sign.put_up)  # a trial in this process lets nobody else act
+        alarm.daemon = True
+        if budget is not None:
+            alarm.start()
         try:
-            with _own_stream(seed):
-                experiment.trial(spec, trial)
-        except DivergedError as error:
-            state, reason = "diverged", _text(str(error), _LONGEST_REASON)
-        except StoreError:
-            raise  # not the trial's fault: the disk is full or gone, and so would be the next trial's
-        except Exception as error:  # noqa: BLE001 - whatever a trial throws is an outcome, and the run goes on
-            state, reason = "failed", _text(f"{type(error).__name__}: {error}", _LONGEST_REASON)
-            trace = _text(traceback.format_exc()[-_LONGEST_TRACEBACK:], _LONGEST_TRACEBACK)
-        ending = Ending(state, reason, trace, time.perf_counter() - begin, environment)
-        store.record(spec, trial, ending)
-    return ending
+            with interruptible(self._sign.put_up) as interruption:
+                try:
+                    cut = self._through(begin, budget, lambda: interruption.asked)
+                except KeyboardInterrupt:
+                    interruption.asked = True
+        finally:
+            alarm.cancel()
+            self._sign.end()
+        self._ingest()
+        return Summary(
+            self._experiment.name, len(trials), self._counts["done"], self._counts["diverged"], self._counts["failed"],
+            skipped, interruption.asked, time.monotonic() - begin, tuple(self._failures), cut,
+        )  # fmt: skip
 
+    def _through(self, begin: float, budget: float | None, asked: Callable[[], bool]) -> bool:
+        """Until nothing is left or an end is asked for; whether the time was used up."""
+        end: float | None = None
+        while self._flying or (self._todo and end is None):
+            now = time.monotonic()
+            late = budget is not None and now - begin >= budget
+            if end is None and (late or asked()):
+                self._sign.put_up()
+                end = now + (GRACE if asked() else 60.0)
+            if end is not None and now >= end:
+                break
+            while end is None and self._todo and len(self._flying) < 2 * self._executor.capacity:
+                self._submit(self._todo.popleft())
+            for ended in self._executor.ended(0.2):
+                self._settle(ended)
+            if not self._flying or now - self._ingested >= _INGEST_SECONDS:
+                self._ingest()
+            if not self._is_own:
+                self._watcher.look(self._store.folder, self._specs)
+        return end is not None and not asked()
 
-def _text(text: str, longest: int) -> str:
-    """Text as SQLite takes it: a file's name that is not UTF-8 may stand in an error's message."""
-    return text[:longest].encode("utf-8", "replace").decode()
+    def _submit(self, order: Order) -> None:
+        self._flying[order] = self._specs[order.spec]
+        self._executor.submit(order)
+
+    def _settle(self, ended: Ended) -> None:
+        order, receipt = ended.order, ended.receipt
+        if self._flying.pop(order, None) is None:
+            return
+        if receipt is not None and receipt.problem:
+            raise StoreError(receipt.problem)
+        if receipt is not None and receipt.parcel is not None:
+            unpack(self._store.folder, receipt.parcel)
+        if receipt is not None and receipt.state == "stopped":
+            self._todo.appendleft(order)
+        elif receipt is None:
+            self._lost(order, ended.loss)
+
+    def _lost(self, order: Order, loss: str) -> None:
+        self._ingest()
+        if self._store.is_kept(run_id(self._specs[order.spec]), order.seed):
+            return  # it had handed in, and died before it could say so
+        self._losses[order] += 1
+        if self._losses[order] < _ATTEMPTS:
+            self._todo.appendleft(order)
+            return
+        reason = f"its worker was lost {_ATTEMPTS} times: {loss or 'no reason is known'}"
+        started = {**machine(), "threads": str(order.threads), "started": ""}
+        ending = Ending("failed", reason, None, 0.0, started)
+        hand_in(self._store.folder, self._specs[order.spec], order.seed, ending, Content({}, {}, {}), {})
+
+    def _ingest(self) -> None:
+        self._ingested = time.monotonic()
+        for taken in self._store.ingest():
+            self._counts[taken.ending.state] += 1
+            if taken.ending.state == "failed":
+                self._failures.append(f"run {taken.run}, seed {taken.seed}: {_first_line(taken.ending.reason)}")
+            self._watcher.end(taken.ending.state)
 
 
 def _first_line(reason: str | None) -> str:
     return (reason or "").partition("\n")[0][:300]
-
-
-class _Watcher:
-    """Tells the caller where the run is; if the caller's function fails, that is no trial's failure."""
-
-    def __init__(self, progress: Callable[[Progress], None] | None, total: int) -> None:
-        self._progress = progress
-        self._total = total
-        self._broken: Exception | None = None
-
-    def begin(self, done: int, spec: Spec, seed: int) -> None:
-        self._done, self._spec, self._seed = done, spec, seed
-        self.report(0.0, "")
-
-    def report(self, fraction: float, note: str) -> None:
-        if self._progress is not None and self._broken is None:
-            try:
-                self._progress(Progress(self._done, self._total, self._spec, self._seed, fraction, note))
-            except Exception as error:  # noqa: BLE001 - raised by `end`, after the trial was kept
-                self._broken = error
-
-    def end(self, done: int, note: str) -> None:
-        self._done = done
-        self.report(1.0, note)
-        if self._broken is not None:
-            raise self._broken
-
-
-@contextlib.contextmanager
-def _threads(count: int) -> Iterator[None]:
-    import torch
-
-    before = torch.get_num_threads()
-    torch.set_num_threads(count)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
-
-
-@contextlib.contextmanager
-def _own_stream(seed: int) -> Iterator[None]:
-    """The global stream, from which layers draw when they are built, starts alike in each trial and is put back."""
-    import torch
-
-    with torch.random.fork_rng(devices=[]):
-        torch.default_generator.manual_seed(stream(seed, "global"))
-        yield
-
-
-@functools.cache
-def _machine() -> dict[str, str]:
-    """What decides the bits of a result besides spec and seed."""
-    import torch
-
-    model = platform.processor() or platform.machine()
-    with contextlib.suppress(OSError):
-        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
-        model = next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), model)
-    cpu = f"{model}, {torch.backends.cpu.get_cpu_capability()}"
-    return {"sparsewire": sparsewire.__version__, "torch": torch.__version__, "cpu": cpu}

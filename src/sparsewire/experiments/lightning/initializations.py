@@ -22,8 +22,9 @@ from sparsewire.experiments.lightning.setup import (
     places,
     train,
 )
+from sparsewire.lab.charts import Chart, distributions, series
 from sparsewire.lab.experiment import Experiment, Outcome, Scale, Trial
-from sparsewire.lab.findings import Claim, ClaimTable, Grid, Picture, Section
+from sparsewire.lab.findings import Block, Claim, ClaimTable, Grid, Section
 from sparsewire.lab.spec import Spec
 from sparsewire.models.initialize import lightning_
 
@@ -91,15 +92,12 @@ def run(spec: InitializationSpec, trial: Trial) -> None:
 
 def findings(outcomes: Sequence[Outcome]) -> Section:
     """Figures 5 and 6 and what the text says of them."""
-    from sparsewire.analysis import draw
-
     groups: dict[str, list[Outcome]] = {}
     for outcome in outcomes:
         groups.setdefault(outcome.spec.initialization, []).append(outcome)  # type: ignore[attr-defined]
-    errors = {_plain(name): [_errors(outcome) for outcome in group] for name, group in groups.items()}
-    figure = draw.curves(errors, x_label="epoch", y_label="test error, %", log_y=True)
-    blocks: list[ClaimTable | Grid | Picture] = [
-        Picture("Figure 5", "Test error after each epoch.", draw.to_svg(figure)),
+    errors = tuple(series(_plain(name), [_errors(outcome) for outcome in group]) for name, group in groups.items())
+    blocks: list[Block] = [
+        Chart("Figure 5", "Test error after each epoch.", "epoch", "test error, %", errors, log_y=True),
         ClaimTable(
             "What the text says of Figures 5 and 6",
             _claims(groups),
@@ -178,18 +176,24 @@ def _claims(groups: dict[str, list[Outcome]]) -> tuple[Claim, ...]:
     )
 
 
-def _distributions(groups: dict[str, list[Outcome]]) -> Picture:
+def _distributions(groups: dict[str, list[Outcome]]) -> Chart:
     """Figure 6 from the first seed's weights, as in the paper."""
-    from sparsewire.analysis import draw
-
     quantiles = {_plain(name): group[0].arrays("quantiles") for name, group in groups.items()}
-    layers = next(iter(quantiles.values()))
+    # an artefact does not keep the order of its entries
+    layers = dict.fromkeys(
+        place
+        for group in groups.values()
+        for place in places(group[0].spec.hidden)  # type: ignore[attr-defined]
+        if all(place in of for of in quantiles.values())
+    )
     by_layer = {place: {name: (of[place], QUANTILES) for name, of in quantiles.items()} for place in layers}
-    figure = draw.distributions(by_layer, x_label="|weight|")
-    return Picture(
+    return Chart(
         "Figure 6",
         "Cumulative distribution of the weights' magnitudes after training, layer by layer.",
-        draw.to_svg(figure),
+        "|weight|",
+        "cumulative share",
+        distributions(by_layer),
+        kind="steps",
     )
 
 

@@ -11,8 +11,9 @@ from pydantic import Field
 from sparsewire.analysis.paths import complete_path_fraction
 from sparsewire.experiments import CATALOGUE
 from sparsewire.experiments.lightning.setup import SOURCE, Hidden, Source, as_published, by_spec, network
+from sparsewire.lab.charts import Chart, Series
 from sparsewire.lab.experiment import Experiment, Outcome, Scale, Trial
-from sparsewire.lab.findings import Claim, ClaimTable, Grid, Picture, Section
+from sparsewire.lab.findings import Block, Claim, ClaimTable, Grid, Section
 from sparsewire.lab.spec import Spec
 from sparsewire.models import initialize
 
@@ -78,16 +79,16 @@ def run(spec: PathCurveSpec, trial: Trial) -> None:
 
 def findings(outcomes: Sequence[Outcome]) -> Section:
     """Figure 3, and the two statements that the text makes of it."""
-    from sparsewire.analysis import draw
-
     groups = by_spec(outcomes, lambda spec: _plain(spec.initialization))  # type: ignore[attr-defined]
-    curves = {name: [_curve(outcome) for outcome in group] for name, group in groups.items()}
-    figure = draw.curves(curves, x_label="strongest edges", y_label="share on complete paths", log_x=True)
-    blocks: list[ClaimTable | Grid | Picture] = [
-        Picture(
+    blocks: list[Block] = [
+        Chart(
             "Figure 3",
             "Share of the k strongest edges that lie on a complete path from an input to an output; mean over draws.",
-            draw.to_svg(figure),
+            "strongest edges",
+            "share on complete paths",
+            tuple(_curve(name, group) for name, group in groups.items()),
+            log_x=True,
+            band="std",
         )
     ]
     uniform = {
@@ -133,10 +134,15 @@ def _plain(name: str) -> str:
     return name.replace("_", " ")
 
 
-def _curve(outcome: Outcome) -> tuple[np.ndarray, np.ndarray]:
-    mean = outcome.arrays("curve")["mean"]
-    shown = np.unique(np.geomspace(len(mean) / 300, len(mean), 400).astype(int))
-    return shown, mean[shown - 1]
+def _curve(name: str, outcomes: Sequence[Outcome]) -> Series:
+    """The mean over all draws and their standard deviation; that of a seed is over its draws, several are pooled."""
+    kept = [outcome.arrays("curve") for outcome in outcomes]
+    draws = sum(outcome.spec.draws for outcome in outcomes)  # type: ignore[attr-defined]
+    mean = np.stack([one["mean"] for one in kept]).mean(axis=0, dtype=np.float64)
+    spread = np.sqrt(np.stack([one["std"] ** 2 for one in kept]).mean(axis=0, dtype=np.float64))
+    shown = np.unique(np.geomspace(max(len(mean) / 300, 1), len(mean), 400).astype(int))
+    middle, aside = mean[shown - 1], spread[shown - 1]
+    return Series(name, tuple(shown), tuple(middle), tuple(middle - aside), tuple(middle + aside), draws)
 
 
 def _values(outcomes: Sequence[Outcome], metric: str) -> tuple[float, ...]:

@@ -18,8 +18,9 @@ from sparsewire.experiments.lightning.setup import (
     network,
     train,
 )
+from sparsewire.lab.charts import Chart, Series
 from sparsewire.lab.experiment import Experiment, Outcome, Scale, Trial
-from sparsewire.lab.findings import Claim, ClaimTable, Picture, Section
+from sparsewire.lab.findings import Claim, ClaimTable, Section
 from sparsewire.lab.spec import Spec
 
 NAME: Final = "lightning.path_training"
@@ -58,19 +59,19 @@ def run(spec: PathTrainingSpec, trial: Trial) -> None:
 
 def findings(outcomes: Sequence[Outcome]) -> Section:
     """Figure 4, one picture for each number of edges, and whether the share rises as the paper says."""
-    from sparsewire.analysis import draw
-
-    pictures, claims = [], []
+    charts, claims = [], []
     for label, edges, group in _curves(outcomes):
-        runs = []
-        for outcome in group:
-            shares, accuracies = dict(outcome.series[f"share at {edges}"]), dict(outcome.series["accuracy"])
-            epochs = sorted(accuracies)
-            runs.append(([shares[epoch] for epoch in epochs], [accuracies[epoch] for epoch in epochs], epochs))
-        figure = draw.relation(
-            runs, x_label=f"share of the {edges:,} strongest edges on complete paths", y_label="test accuracy, %"
+        charts.append(
+            Chart(
+                f"Figure 4: {label}",
+                "A point an epoch, a marker a seed.",
+                f"share of the {edges:,} strongest edges on complete paths",
+                "test accuracy, %",
+                tuple(_way(outcome, edges) for outcome in group),
+                kind="points",
+                value_label="epoch",
+            )
         )
-        pictures.append(Picture(f"Figure 4: {label}", "A point an epoch, a marker a seed.", draw.to_svg(figure)))
         rises = tuple(
             outcome.series[f"share at {edges}"][-1][1] - outcome.series[f"share at {edges}"][0][1] for outcome in group
         )
@@ -84,8 +85,16 @@ def findings(outcomes: Sequence[Outcome]) -> Section:
         CATALOGUE[NAME].title,
         CATALOGUE[NAME].source,
         "Nobody tells the optimizer about paths, and yet it lays the strongest edges along them.",
-        (*pictures, ClaimTable("Does the share rise?", tuple(claims), note)),
+        (*charts, ClaimTable("Does the share rise?", tuple(claims), note)),
     )
+
+
+def _way(outcome: Outcome, edges: int) -> Series:
+    """Where one seed's training leads: share and accuracy after each epoch."""
+    shares, accuracies = dict(outcome.series[f"share at {edges}"]), dict(outcome.series["accuracy"])
+    epochs = sorted(accuracies)
+    xs, ys = ([of[epoch] for epoch in epochs] for of in (shares, accuracies))
+    return Series(f"seed {outcome.seed}", tuple(xs), tuple(ys), moments=tuple(epochs))
 
 
 def _curves(outcomes: Sequence[Outcome]) -> Iterator[tuple[str, int, list[Outcome]]]:

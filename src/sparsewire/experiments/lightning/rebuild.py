@@ -27,8 +27,9 @@ from sparsewire.experiments.lightning.setup import (
     places,
     train,
 )
+from sparsewire.lab.charts import Chart, series
 from sparsewire.lab.experiment import Experiment, Outcome, Scale, Trial
-from sparsewire.lab.findings import Claim, ClaimTable, Grid, Picture, Section
+from sparsewire.lab.findings import Claim, ClaimTable, Grid, Section
 from sparsewire.lab.spec import Spec
 from sparsewire.models.initialize import signed_constant_
 from sparsewire.structure.masks import Masks
@@ -116,23 +117,22 @@ def findings(outcomes: Sequence[Outcome]) -> Section:
     )
 
 
-def _blocks(label: str, outcomes: Sequence[Outcome]) -> list[ClaimTable | Grid | Picture]:
+def _blocks(label: str, outcomes: Sequence[Outcome]) -> list[ClaimTable | Grid | Chart]:
     """The findings of one spec; `label` tells it from others of the same report."""
-    from sparsewire.analysis import draw
-
     spec: RebuildSpec = outcomes[0].spec  # type: ignore[assignment]
     networks = ("parent", *(f"{active:.0%}" for active in spec.active))
-    curves = {name: [_points(outcome, f"{name} accuracy") for outcome in outcomes] for name in networks}
-    figure = draw.curves(curves, x_label="epoch", y_label="test accuracy, %")
+    curves = tuple(series(name, [_points(outcome, f"{name} accuracy") for outcome in outcomes]) for name in networks)
     blocks = (
         _accuracies(spec, outcomes),
         ClaimTable("Table 1: changed connections", tuple(_claims(spec, outcomes, "changes")), ABOUT_CHANGES),
         ClaimTable("Table 2: Pearson correlation", tuple(_claims(spec, outcomes, "correlation")), ABOUT_CORRELATION),
         _by_weight(spec, outcomes),
-        Picture(
+        Chart(
             "Accuracy while training",
             "Test accuracy after each epoch, of the parent and of its children by active fraction.",
-            draw.to_svg(figure),
+            "epoch",
+            "test accuracy, %",
+            curves,
         ),
     )
     return [replace(block, title=f"{block.title}, {label}" if label else block.title) for block in blocks]

@@ -6,6 +6,7 @@ from typing import Final, Literal
 
 from pydantic import Field
 
+from sparsewire.execution.shrinking import shrink
 from sparsewire.experiments import CATALOGUE
 from sparsewire.experiments.lightning.setup import (
     SOURCE,
@@ -17,8 +18,9 @@ from sparsewire.experiments.lightning.setup import (
     network,
     train,
 )
+from sparsewire.lab.charts import Chart, heat_rows
 from sparsewire.lab.experiment import Experiment, Outcome, Scale, Trial
-from sparsewire.lab.findings import Claim, ClaimTable, Note, Picture, Section
+from sparsewire.lab.findings import Claim, ClaimTable, Note, Section
 from sparsewire.lab.spec import Spec
 from sparsewire.models.initialize import lightning_
 
@@ -60,11 +62,16 @@ def specs(scale: Scale) -> Sequence[RobustnessSpec]:
 
 
 def run(spec: RobustnessSpec, trial: Trial) -> None:
-    """Trains one network; its best accuracy is what counts."""
+    """Trains one network; its best accuracy is what counts.
+
+    Neurons that no lightning has touched have no weight but zeros, in front and behind: their activations are 0, and
+    so are all gradients around them, for ever. So they are left out, which changes nothing but rounding and saves up to
+    three quarters of the time.
+    """
     model = network(spec.data, spec.hidden)
     lightning_(model, spec.lightnings, spec.strength, generator=trial.generator("weights"))
     train(
-        model,
+        shrink(model),
         load(spec.data),
         spec.epochs,
         trial,
@@ -77,32 +84,34 @@ def run(spec: RobustnessSpec, trial: Trial) -> None:
 
 def findings(outcomes: Sequence[Outcome]) -> Section:
     """Figure 7: a map for each size, errors clipped at 10 %."""
-    from sparsewire.analysis import draw
-
     cells: dict[tuple[int, ...], dict[tuple[int, float], list[float]]] = {}
     for outcome in outcomes:
         spec: RobustnessSpec = outcome.spec  # type: ignore[assignment]
         of_size = cells.setdefault(spec.hidden, {})
         of_size.setdefault((spec.lightnings, spec.strength), []).append(100 - outcome.metrics["best_accuracy"])
     comparable = all(as_published(o.spec, "hidden", "lightnings", "strength", "epochs") for o in outcomes)
-    pictures, claims = [], []
+    charts, claims = [], []
     for hidden, of_size in cells.items():
         numbers, strengths = sorted({n for n, _ in of_size}), sorted({s for _, s in of_size})
         values = [
             [fmean(of_size.get((number, strength), [float("nan")])) for strength in strengths] for number in numbers
         ]
         size = "-".join(map(str, hidden))
-        figure = draw.heat(
-            [[min(value, 10.0) for value in row] for row in values],
-            x_ticks=[f"{strength:g}" for strength in strengths],
-            y_ticks=[f"{number:,}" for number in numbers],
-            x_label="strength",
-            y_label="lightnings",
-            value_label="test error of the best epoch, %",
-            best="lowest",
-            log=True,
+        charts.append(
+            Chart(
+                f"Figure 7: {size}",
+                "Mean over seeds, clipped at 10 %.",
+                "strength",
+                "lightnings",
+                heat_rows(
+                    [f"{number:,}" for number in numbers], [[min(value, 10.0) for value in row] for row in values]
+                ),
+                log_y=True,
+                kind="heat",
+                x_ticks=tuple(f"{strength:g}" for strength in strengths),
+                value_label="test error of the best epoch, %",
+            )
         )
-        pictures.append(Picture(f"Figure 7: {size}", "Mean over seeds, clipped at 10 %.", draw.to_svg(figure)))
         finite = [value for row in values for value in row if value == value]
         limit = 10.0 if comparable else None
         claims.append(Claim(f"worst cell, {size}", limit, (max(finite),), 0.0, unit="%", kind="at_most"))
@@ -115,7 +124,7 @@ def findings(outcomes: Sequence[Outcome]) -> Section:
         CATALOGUE[NAME].title,
         CATALOGUE[NAME].source,
         "Every cell is a network that started with so many lightnings of such a strength.",
-        (*pictures, ClaimTable("Is any cell clipped?", tuple(claims)), note),
+        (*charts, ClaimTable("Is any cell clipped?", tuple(claims)), note),
     )
 
 

@@ -1,7 +1,9 @@
 """What the experiments of the lightning paper on MNIST share: the data, the network, the optimizer (section 4.1)."""
 
+import functools
+import re
 from collections.abc import Callable, Sequence
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import torch
 from pydantic import Field
@@ -12,6 +14,7 @@ from sparsewire.lab.experiment import Outcome, Scale, Trial
 from sparsewire.lab.spec import Spec, run_id
 from sparsewire.models import initialize
 from sparsewire.models.zoo import mlp
+from sparsewire.training.epochs import OnEpoch
 from sparsewire.training.history import History
 from sparsewire.training.loop import fit
 
@@ -23,8 +26,9 @@ Lightnings = Annotated[int, Field(ge=1, le=10_000_000)]
 SOURCE: dict[Scale, Source] = {"smoke": "digits", "desk": "mnist", "full": "mnist"}
 
 
+@functools.cache
 def load(source: Source) -> DataSet:
-    """The data set with its images flattened, pixels in [0, 1]."""
+    """The data set with its images flattened, pixels in [0, 1]; read once a process, and never changed."""
     return (mnist() if source == "mnist" else digits()).flat()
 
 
@@ -34,13 +38,38 @@ def network(source: Source, hidden: tuple[int, ...]) -> nn.Sequential:
 
 
 def train(
-    model: nn.Module, data: DataSet, epochs: int, trial: Trial, prefix: str = "", *, rate: float, **options: object
+    model: nn.Module,
+    data: DataSet,
+    epochs: int,
+    trial: Trial,
+    prefix: str = "",
+    *,
+    rate: float,
+    on_epoch: OnEpoch | None = None,
+    **options: Any,
 ) -> History:
     """SGD at a constant rate, batches of 100; records "accuracy" and "loss" of the test set after every epoch.
 
     The paper calls MNIST's test set the validation set. The order of the data depends on the trial's seed alone, so
     that networks of one seed see the same batches.
+
+    Args:
+        model: trained in place.
+        data: training and test set.
+        epochs: how many.
+        trial: keeps checkpoints under `prefix`.
+        prefix: what the names of the numbers begin with; another one for each training of a trial.
+        rate: of learning.
+        on_epoch: as for `fit`, called after the numbers were recorded.
+        options: for `fit`.
     """
+
+    def record(epoch: int, model: nn.Module, history: History) -> object:
+        result = history.validation[-1]
+        trial.record(f"{prefix}accuracy", 100 * result.accuracy, step=epoch)
+        trial.record(f"{prefix}loss", result.loss, step=epoch)
+        return on_epoch(epoch, model, history) if on_epoch is not None else None
+
     history = fit(
         model,
         data.train,
@@ -49,11 +78,10 @@ def train(
         batch_size=100,
         validation=data.test,
         generator=trial.generator("order"),
-        **options,  # type: ignore[arg-type]
+        on_epoch=record,
+        checkpoints=trial.checkpoints("-".join(["training", *re.findall("[A-Za-z0-9]+", prefix)])),
+        **options,
     )
-    for epoch, result in enumerate(history.validation, start=1):
-        trial.record(f"{prefix}accuracy", 100 * result.accuracy, step=epoch)
-        trial.record(f"{prefix}loss", result.loss, step=epoch)
     trial.record(f"{prefix}best_accuracy", 100 * max(result.accuracy for result in history.validation))
     return history
 

@@ -1,0 +1,42 @@
+"""What a run of trials did, in numbers and in words."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Summary:
+    """What a run did: how many trials ended how, and how many were `skipped` because the store held them already.
+
+    `interrupted` says that somebody stopped it, `out_of_time` that its budget was used up.
+    """
+
+    experiment: str
+    total: int
+    done: int
+    diverged: int
+    failed: int
+    skipped: int
+    interrupted: bool
+    seconds: float
+    failures: tuple[str, ...]
+    out_of_time: bool = False
+
+    def __str__(self) -> str:
+        """The summary for people.
+
+        Example:
+            >>> print(Summary("demo", 9, 4, 1, 1, 2, True, 3.2, ("run 81ab, seed 0: ValueError: no",)))
+            demo: 4 done, 1 diverged, 1 failed, 2 kept from before, 1 left of 9 trials in 3.2 seconds
+            failed: run 81ab, seed 0: ValueError: no
+            interrupted: run the same command again to go on
+        """
+        left = self.total - self.done - self.diverged - self.failed - self.skipped
+        counts = [(self.done, "done"), (self.diverged, "diverged"), (self.failed, "failed"),
+                  (self.skipped, "kept from before"), (left, "left")]  # fmt: skip
+        parts = ", ".join(f"{count} {word}" for count, word in counts if count or word == "done")
+        lines = [f"{self.experiment}: {parts} of {self.total} trials in {self.seconds:.1f} seconds"]
+        lines += [f"failed: {failure}" for failure in self.failures[:5]]
+        again = "run the same command again to go on"
+        lines += [f"interrupted: {again}"] if self.interrupted else []
+        lines += [f"the time is used up: {again}"] if self.out_of_time and left else []
+        return "\n".join(lines)
