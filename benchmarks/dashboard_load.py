@@ -26,12 +26,12 @@ from pathlib import Path
 from typing import Literal
 from urllib.parse import quote
 
-from sparsewire.lab.curves import packed
-from sparsewire.lab.database import connect, transaction
-from sparsewire.lab.rows import Content, Ending, insert
-from sparsewire.lab.runs import enlist, run_of
 from sparsewire.lab.spec import Spec, run_id
-from sparsewire.lab.spool import hand_in
+from sparsewire.lab.storage.curves import packed
+from sparsewire.lab.storage.database import connect, transaction
+from sparsewire.lab.storage.rows import Content, Ending, insert
+from sparsewire.lab.storage.runs import enlist, run_of
+from sparsewire.lab.storage.spool import hand_in
 from sparsewire.lab.store import Store
 
 VIEWERS = 20

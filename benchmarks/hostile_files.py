@@ -449,8 +449,8 @@ def readers() -> dict[str, Callable[[Path], object]]:
         import hashlib
 
         from sparsewire.errors import CheckpointError
-        from sparsewire.lab.checkpoint_manifest import manifest
-        from sparsewire.lab.tensor_files import Part
+        from sparsewire.lab.checkpointing.checkpoint_manifest import manifest
+        from sparsewire.lab.checkpointing.tensor_files import Part
 
         place = path.parent / "folder"
         place.mkdir(exist_ok=True)

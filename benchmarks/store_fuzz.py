@@ -27,16 +27,16 @@ from pathlib import Path
 import numpy as np
 
 from sparsewire.errors import StoreError
-from sparsewire.lab.artefacts import write_arrays
-from sparsewire.lab.rows import Content, Ending
 from sparsewire.lab.spec import Spec
-from sparsewire.lab.spool import hand_in, pack, pending, unpack
+from sparsewire.lab.storage.artefacts import write_arrays
+from sparsewire.lab.storage.rows import Content, Ending
+from sparsewire.lab.storage.spool import hand_in, pack, pending, unpack
 from sparsewire.lab.store import Store
 
 SPEC = Spec(experiment="fuzz")
 KINDS = {"fuzz": Spec}
 LOT = 200
-GOLDEN = Path(__file__).parents[1] / "tests" / "lab" / "golden" / "store_1.sql"
+GOLDEN = Path(__file__).parents[1] / "tests" / "lab" / "storage" / "golden" / "store_1.sql"
 PAGE = 4096
 
 

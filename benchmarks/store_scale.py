@@ -19,12 +19,12 @@ import time
 from pathlib import Path
 from typing import Literal
 
-from sparsewire.lab.curves import packed
-from sparsewire.lab.database import transaction
-from sparsewire.lab.rows import Content, Ending, insert
-from sparsewire.lab.runs import checked_run, enlist
 from sparsewire.lab.spec import Part, Spec
-from sparsewire.lab.spool import hand_in
+from sparsewire.lab.storage.curves import packed
+from sparsewire.lab.storage.database import transaction
+from sparsewire.lab.storage.rows import Content, Ending, insert
+from sparsewire.lab.storage.runs import checked_run, enlist
+from sparsewire.lab.storage.spool import hand_in
 from sparsewire.lab.store import Store
 
 SEEDS, CURVES, POINTS = 10, 5, 20
@@ -41,7 +41,7 @@ QUESTION = """
 import sys, time
 from statistics import fmean
 from store_scale import Scale
-from sparsewire.lab.conditions import condition
+from sparsewire.lab.storage.conditions import condition
 from sparsewire.lab.store import Store
 def findings(outcomes):
     groups = {{}}

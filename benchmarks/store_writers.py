@@ -21,10 +21,10 @@ from pathlib import Path
 import numpy as np
 
 from sparsewire.errors import StoreError
-from sparsewire.lab.artefacts import write_arrays
-from sparsewire.lab.rows import Content, Ending
 from sparsewire.lab.spec import Spec
-from sparsewire.lab.spool import hand_in, pending
+from sparsewire.lab.storage.artefacts import write_arrays
+from sparsewire.lab.storage.rows import Content, Ending
+from sparsewire.lab.storage.spool import hand_in, pending
 from sparsewire.lab.store import Store
 
 SPEC = Spec(experiment="writers")

@@ -21,9 +21,9 @@ import time
 from pathlib import Path
 
 from sparsewire.errors import SparsewireError
-from sparsewire.lab.live import running
-from sparsewire.lab.spool import pending
+from sparsewire.lab.storage.spool import pending
 from sparsewire.lab.store import Store
+from sparsewire.lab.trials.live import running
 
 NAME, TRIALS = "lightning.robustness", 200
 _HANG = 180.0  # seconds without progress

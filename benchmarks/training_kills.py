@@ -26,12 +26,12 @@ import torch
 from torch import Tensor, nn
 
 from sparsewire.data import digits
-from sparsewire.lab.artefacts import read_arrays
 from sparsewire.lab.executors.contract import Order
 from sparsewire.lab.experiment import Experiment, Trial
-from sparsewire.lab.parcels import read_parcel
 from sparsewire.lab.spec import Spec, canonical
-from sparsewire.lab.work import do
+from sparsewire.lab.storage.artefacts import read_arrays
+from sparsewire.lab.storage.parcels import read_parcel
+from sparsewire.lab.trials.work import do
 from sparsewire.models import initialize
 from sparsewire.models.zoo import mlp
 from sparsewire.structure import schedules
@@ -124,7 +124,7 @@ def found(root: Path) -> tuple[dict[str, float], dict[str, bytes]]:
     """The metrics and the arrays of the one parcel in a spool."""
     [folder] = (root / "spool").glob("*.trial")
     parcel = read_parcel(folder, folder)
-    from sparsewire.lab.artefacts import Artefact
+    from sparsewire.lab.storage.artefacts import Artefact
 
     [(name, sha)] = parcel.artefacts.items()
     arrays = read_arrays(Artefact(folder / "artefacts" / f"{name}.safetensors", sha))

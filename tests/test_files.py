@@ -1,6 +1,9 @@
 """Files are whole or absent, and nothing but a file is ever replaced."""
 
+import errno
 import os
+import stat
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -61,3 +64,69 @@ def test_no_file_says_what_stands_there(tmp_path: Path) -> None:
     told = [no_file(path) for path in (tmp_path, tmp_path / "file", tmp_path / "absent", tmp_path / "file" / "below")]
     assert told == ["a folder", "", "", ""]
     assert no_file(Path(os.devnull)).startswith("a device")
+
+
+def _refusing(is_refused: Callable[[os.stat_result], bool], error: int) -> Callable[[int], None]:
+    """`os.fsync` that fails with `error` for some handles."""
+    call = os.fsync
+
+    def refusing(handle: int) -> None:
+        if is_refused(os.fstat(handle)):
+            raise OSError(error, os.strerror(error))
+        call(handle)
+
+    return refusing
+
+
+def _is_folder(about: os.stat_result) -> bool:
+    return stat.S_ISDIR(about.st_mode)
+
+
+def test_where_only_the_folder_cannot_be_flushed_it_says_that_the_file_is_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    target = tmp_path / "note.txt"
+    target.write_text("old")
+    monkeypatch.setattr(os, "fsync", _refusing(_is_folder, errno.EIO))
+    with pytest.raises(FileError, match=r"wrote .*txt, but a loss of power may undo it: Input.output error") as raised:
+        write_aside(target, _write, FileError)
+    assert "nothing was changed" not in str(raised.value)
+    assert target.read_text() == "new"
+    assert list(tmp_path.iterdir()) == [target]
+
+
+@pytest.mark.parametrize("error", [errno.EINVAL, errno.ENOTSUP])
+def test_a_file_system_that_cannot_flush_folders_is_no_hindrance(
+    error: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(os, "fsync", _refusing(_is_folder, error))
+    write_aside(tmp_path / "note.txt", _write, FileError)
+    assert (tmp_path / "note.txt").read_text() == "new"
+    monkeypatch.setattr(os, "fsync", _refusing(lambda about: not _is_folder(about), error))
+    with pytest.raises(FileError, match="nothing was changed"):
+        write_aside(tmp_path / "note.txt", _write, FileError)
+
+
+def test_what_cannot_be_removed_does_not_hide_what_went_wrong(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fails(aside: Path) -> None:
+        def stays(*_: object, **__: object) -> None:
+            raise OSError(errno.EROFS, os.strerror(errno.EROFS))
+
+        monkeypatch.setattr(Path, "unlink", stays)
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    with pytest.raises(FileError, match="No space left on device; nothing was changed"):
+        write_aside(tmp_path / "note.txt", fails, FileError)
+
+
+def test_it_is_as_readable_as_any_new_file_and_the_umask_is_left_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = os.umask(0o027)
+    try:
+        monkeypatch.delattr(os, "umask")  # two threads that set it at once would leave the wrong one
+        write_aside(tmp_path / "note.txt", _write, FileError)
+        assert (tmp_path / "note.txt").stat().st_mode & 0o777 == 0o640
+    finally:
+        monkeypatch.undo()
+        os.umask(before)

@@ -1,8 +1,10 @@
 """Writing a file so that nobody ever finds half of it."""
 
+import contextlib
+import errno
 import os
+import secrets
 import stat
-import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import TypeVar
@@ -16,7 +18,7 @@ def write_aside(path: str | os.PathLike[str], write: Callable[[Path], None], err
     """Puts a whole file at `path`, or leaves what was there before untouched.
 
     The file is written under a temporary name in the same folder, flushed to the disk and then renamed; the folder is
-    flushed as well, so that the new name survives a loss of power.
+    flushed as well, so that the new name survives a loss of power. It is as readable as any new file.
 
     Args:
         path: where the file shall be; missing folders are made, a link is followed.
@@ -24,8 +26,9 @@ def write_aside(path: str | os.PathLike[str], write: Callable[[Path], None], err
         error: the exception to raise when the disk is full, the folder cannot be written, ….
 
     Raises:
-        error: naming `path` and the cause; the temporary file is gone by then. Also if `path` is a folder, a device or
-            a pipe, which renaming would replace.
+        error: naming `path` and the cause; the temporary file is gone by then, if it can be removed. Also if `path` is
+            a folder, a device or a pipe, which renaming would replace. Where only the last step failed, the message
+            says that the new file is there.
 
     Example:
         >>> import tempfile
@@ -37,25 +40,39 @@ def write_aside(path: str | os.PathLike[str], write: Callable[[Path], None], err
     """
     target = Path(path)
     aside: Path | None = None
+    is_there = False
     try:
         if hindrance := no_file(target):
             raise OSError(f"it is {hindrance}; name a file")
         target = Path(os.path.realpath(target))  # renaming onto a link would replace the link
         target.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(prefix=f".{target.name}.", suffix=".part", dir=target.parent)
-        os.close(handle)
-        aside = Path(name)
+        aside = _begun(target)
         write(aside)
-        _flush(aside)
-        aside.chmod(0o666 & ~_umask())  # mkstemp makes it private; a result is as readable as any new file
+        _flush_file(aside)
         aside.replace(target)
-        aside = None
-        _flush(target.parent)
+        is_there = True
+        flush(target.parent)
     except OSError as cause:
-        raise error(f"cannot write {Path(path)}: {cause.strerror or cause}; nothing was changed") from cause
+        told = cause.strerror or cause
+        if is_there:
+            raise error(f"wrote {Path(path)}, but a loss of power may undo it: {told}; write it again") from cause
+        raise error(f"cannot write {Path(path)}: {told}; nothing was changed") from cause
     finally:
-        if aside is not None:
-            aside.unlink(missing_ok=True)
+        if aside is not None and not is_there:
+            with contextlib.suppress(OSError):  # what hindered the writing is what the caller must hear of
+                aside.unlink(missing_ok=True)
+
+
+def flush(folder: Path) -> None:
+    """Brings the names in a folder to the disk, where its file system can be told to."""
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    except OSError as cause:
+        if cause.errno not in (errno.EINVAL, errno.ENOTSUP):  # some network file systems know it of files alone
+            raise
+    finally:
+        os.close(handle)
 
 
 def no_file(path: Path) -> str:
@@ -64,7 +81,7 @@ def no_file(path: Path) -> str:
     Renaming replaces a device or a pipe like any file: root would lose /dev/null by naming it.
 
     Example:
-        >>> no_file(Path(tempfile.gettempdir())), no_file(Path(__file__))
+        >>> no_file(Path("/")), no_file(Path(__file__))
         ('a folder', '')
     """
     try:
@@ -76,16 +93,20 @@ def no_file(path: Path) -> str:
     return "a folder" if stat.S_ISDIR(mode) else "a device or a pipe, and only whole files are written"
 
 
-def _flush(path: Path) -> None:
+def _begun(target: Path) -> Path:
+    """An empty file beside `target`, under a name that nobody has.
+
+    Not by mkstemp, which makes it private: the umask that would undo this can only be read by setting it, and two
+    threads that do so at once may leave the process with the wrong one.
+    """
+    aside = target.with_name(f".{target.name}.{secrets.token_hex(4)}.part")
+    os.close(os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666))
+    return aside
+
+
+def _flush_file(path: Path) -> None:
     handle = os.open(path, os.O_RDONLY)
     try:
         os.fsync(handle)
     finally:
         os.close(handle)
-
-
-def _umask() -> int:
-    """The process's umask, which can only be read by setting it."""
-    mask = os.umask(0o077)
-    os.umask(mask)
-    return mask

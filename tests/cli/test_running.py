@@ -12,7 +12,9 @@ from sparsewire.cli import commands
 from sparsewire.cli.choices import Duration
 from sparsewire.cli.sweep_screen import Pace, duration, line
 from sparsewire.errors import RequestError
-from sparsewire.lab.progress import Progress
+from sparsewire.lab.executors import by_name
+from sparsewire.lab.executors.here import Here
+from sparsewire.lab.trials.progress import Progress
 
 SMALL = ("-s", "data=digits", "-s", "hidden=[8]", "-s", "epochs=1", "--executor", "here")
 
@@ -134,3 +136,42 @@ def test_the_time_left_is_that_of_the_present_pace() -> None:
         "0 s", "1 min", "1 min", "1 h", "1 h 1 min", "1 d 1 h"
     ]  # fmt: skip
     assert line("x", Progress(0, 0), "") == "x: 0 % (0 of 0 trials)"
+
+
+@pytest.fixture(scope="module")
+def paper(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Result]:
+    """All experiments of a paper, with a field that is not the scale's."""
+    folder = tmp_path_factory.mktemp("paper") / "store"
+    small = ("--scale", "smoke", "--seeds", 1, "-s", "hidden=[12, 8]", "--executor", "here")
+    return folder, do("run", "lightning", *small, "--store", folder)
+
+
+def test_the_report_of_a_changed_paper_holds_all_of_its_experiments(paper: tuple[Path, Result]) -> None:
+    assert paper[1].exit_code == 0, paper[1].output
+    assert paper[1].stdout.count("Own spec, ") == 5
+    assert "Nothing has been run yet" not in paper[1].stdout
+
+
+def test_trials_of_a_paper_are_sorted_among_each_other(paper: tuple[Path, Result]) -> None:
+    asked = ("trials", "lightning", "--store", paper[0], "--sort", "seconds", "--json")
+    everything = json.loads(do(*asked).stdout)
+    seconds = [one["seconds"] for one in everything["trials"]]
+    assert everything["total"] == len(seconds) == 10
+    assert seconds == sorted(seconds)
+    assert len({one["experiment"] for one in everything["trials"]}) == 5
+    few = json.loads(do(*asked, "--limit", 3, "--descending").stdout)
+    assert [one["seconds"] for one in few["trials"]] == seconds[:-4:-1]
+    assert json.loads(do("trials", "demo", "--store", paper[0], "--json").stdout)["total"] == 0
+
+
+def test_workers_are_not_waited_for_a_second_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    graces: list[float] = []
+
+    class Noting(Here):
+        def close(self, grace: float) -> None:
+            graces.append(grace)
+
+    monkeypatch.setattr(by_name, "executor", lambda name, work, workers: Noting(work))
+    result = do("run", "lightning.robustness", *SMALL[:-1], "local", "--scale", "smoke", "--store", tmp_path / "s")
+    assert result.exit_code == 0, result.output
+    assert graces == [0.0]

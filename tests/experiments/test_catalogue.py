@@ -9,7 +9,7 @@ from sparsewire.errors import UnknownNameError
 from sparsewire.experiments import CATALOGUE, find, kinds, names
 from sparsewire.lab.experiment import Scale
 from sparsewire.lab.spec import run_id
-from sparsewire.lab.spec_files import read_spec, write_spec
+from sparsewire.lab.specs.spec_files import read_spec, write_spec
 
 SCALES: tuple[Scale, ...] = ("smoke", "desk", "full")
 

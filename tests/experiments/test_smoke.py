@@ -3,9 +3,9 @@
 import pytest
 
 from sparsewire.experiments import find, report_of
-from sparsewire.lab.charts import Chart
-from sparsewire.lab.findings import ClaimTable, Picture
 from sparsewire.lab.report import render_html
+from sparsewire.lab.reporting.charts import Chart
+from sparsewire.lab.reporting.findings import ClaimTable, Picture
 from sparsewire.lab.runner import run
 from sparsewire.lab.store import Store
 

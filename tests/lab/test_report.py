@@ -12,14 +12,14 @@ from rich.console import Console
 
 from sparsewire.analysis import draw
 from sparsewire.errors import RequestError, StoreError
-from sparsewire.lab import chart_page
-from sparsewire.lab.charts import Chart, Series, series
-from sparsewire.lab.comparison import Comparison, ComparisonTable, Group
-from sparsewire.lab.deviation import WIDTH, deviation_svg, interval_svg, reaches
-from sparsewire.lab.findings import Claim, ClaimTable, Grid, Note, Picture, Report, Section
-from sparsewire.lab.inlining import inline_svg
 from sparsewire.lab.report import claims_as_json, print_report, render_html, write_html
-from sparsewire.lab.wording import cells, compared, sentence, shown
+from sparsewire.lab.reporting import chart_page
+from sparsewire.lab.reporting.charts import Chart, Series, series
+from sparsewire.lab.reporting.comparison import Comparison, ComparisonTable, Group
+from sparsewire.lab.reporting.deviation import WIDTH, deviation_svg, interval_svg, reaches
+from sparsewire.lab.reporting.findings import Claim, ClaimTable, Grid, Note, Picture, Report, Section
+from sparsewire.lab.reporting.inlining import inline_svg
+from sparsewire.lab.reporting.wording import cells, compared, sentence, shown
 
 SVG = '<svg xmlns="http://www.w3.org/2000/svg"><defs><path id="m" d="M0 0"/></defs><use href="#m"/></svg>'
 HOSTILE = "</style><script>alert(1)</script><img src=x onerror=alert(1)> & [red]{{ 7*7 }}[/red] \x1b[31m"

@@ -8,17 +8,18 @@ import time
 from collections import Counter
 from typing import Literal
 
+import numpy as np
 import pytest
 import torch
 
 from sparsewire.errors import DivergedError, RequestError, StoreError, UnknownNameError
-from sparsewire.lab import interruption
-from sparsewire.lab.executors.contract import Ended
+from sparsewire.lab.executors.contract import Ended, Order
 from sparsewire.lab.experiment import Experiment
 from sparsewire.lab.runner import run
-from sparsewire.lab.spec import Spec
+from sparsewire.lab.spec import Spec, canonical
 from sparsewire.lab.store import Store
-from sparsewire.lab.work import do
+from sparsewire.lab.trials import interruption
+from sparsewire.lab.trials.work import do
 from sparsewire.models.zoo import mlp
 from sparsewire.training.loop import fit
 
@@ -383,10 +384,13 @@ def test_requests_that_make_no_sense(tmp_path):
             run(toy(), "dekk", store)
         with pytest.raises(RequestError, match="spec: found one of 'other', expected one of 'toy'"):
             run(toy(), [Other()], store, seeds=1)
-        for seeds in [None, 0, -1, [], [2**63]]:
+        for seeds in [None, 0, -1, [], [2**63], [0.5], np.zeros(0, dtype=int)]:
             with pytest.raises(RequestError, match=r"seeds: found .*expected a number of 1 or more"):
                 run(toy(), [Toy()], store, seeds=seeds)
-        assert run(toy(), [Toy(), Toy(paths=20)], store, seeds=[4, 4]).total == 1
+        for wrong in ({"budget": math.nan}, {"every": math.nan}, {"every": -1.0}):
+            with pytest.raises(RequestError, match="expected seconds, 0 or more"):
+                run(toy(), [Toy()], store, seeds=1, **wrong)
+        assert run(toy(), [Toy(), Toy(paths=20)], store, seeds=np.array([4, 4]), budget=math.inf).total == 1
         assert store.experiments() == {"toy": {"done": 1}}
 
 
@@ -432,3 +436,16 @@ def test_kills_at_random_moments_lose_and_double_nothing(tmp_path):
     assert values(kept(tmp_path / "killed")) == expected
     assert len(list((tmp_path / "killed").rglob("*.safetensors"))) == 12
     assert not list((tmp_path / "killed").rglob("*.part"))
+
+
+def test_what_workers_of_an_earlier_run_hand_in_is_kept_and_not_counted(tmp_path):
+    def beside(spec, trial):
+        draw(spec, trial)
+        do(toy(), Order("toy", canonical(Toy(paths=99)), trial.seed, str(tmp_path)))
+
+    heard = []
+    with Store.open(tmp_path) as store:
+        summary = run(toy(beside), [Toy()], store, seeds=2, progress=heard.append)
+        assert (summary.total, summary.done, "left" in str(summary)) == (2, 2, False)
+        assert store.experiments() == {"toy": {"done": 4}}
+    assert max(told.done for told in heard) == 2

@@ -12,10 +12,10 @@ import numpy as np
 import pytest
 
 from sparsewire.errors import RequestError, StoreError, UnknownNameError
-from sparsewire.lab.artefacts import write_arrays
-from sparsewire.lab.rows import Content, Ending
 from sparsewire.lab.spec import Spec, run_id
-from sparsewire.lab.spool import hand_in, pending
+from sparsewire.lab.storage.artefacts import write_arrays
+from sparsewire.lab.storage.rows import Content, Ending
+from sparsewire.lab.storage.spool import hand_in, pending
 from sparsewire.lab.store import Store
 
 

@@ -1,8 +1,10 @@
 """A training that is stopped anywhere and taken up again ends with the same bits: every route, optimizer and rule."""
 
 import json
+import math
 import random
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -17,11 +19,14 @@ from torch.utils.data import DataLoader, Dataset, TensorDataset
 import sparsewire as sw
 from sparsewire.errors import CheckpointError, RequestError
 from sparsewire.kernels import native
+from sparsewire.lab.checkpoint_folder import CheckpointFolder
 from sparsewire.models.sequence_classifier import SequenceClassifier
 from sparsewire.models.zoo import mlp
 from sparsewire.structure.masks import Masks
 from sparsewire.training import passes
-from sparsewire.training.history import History
+from sparsewire.training.batches import feed
+from sparsewire.training.history import Epoch, Evaluation, History, Route
+from sparsewire.training.keeping import Keeping, Position
 from sparsewire.training.loop import fit
 from sparsewire.training.optimizer import SparseOptimizer
 from sparsewire.training.replicas import replicate
@@ -286,6 +291,83 @@ def test_a_scheduler_is_kept_with_it() -> None:
     assert all(map(torch.equal, weights, expected))
 
 
+@pytest.mark.parametrize("name", ["a rule's", "torch's own"])
+def test_a_generator_that_others_draw_from_too_is_kept(name: str) -> None:
+    def run(shelf: Shelf | None) -> dict[str, Tensor]:
+        source = torch.default_generator if name == "torch's own" else torch.Generator()
+
+        class Moves:
+            when, dense = "before", False
+
+            def __call__(self, step: int, masks: Masks, *_: Any) -> Masks:
+                draws = {name: torch.rand(mask.numel(), generator=source) for name, mask in masks.items()}
+                return Masks({n: mask.flatten()[draws[n].argsort()].view_as(mask) for n, mask in masks.items()})
+
+            def state_dict(self) -> dict[str, Any]:
+                return {"source": source.get_state()}
+
+            def load_state_dict(self, state: dict[str, Any]) -> None:
+                source.set_state(state["source"])
+
+        model = chain()
+        source.manual_seed(3)
+        fit(
+            model, (INPUTS, LABELS), optimizer=adam, epochs=3, batch_size=10, checkpoints=shelf, masks=masks_of(model),
+            rule=Moves(), generator=source,
+        )  # fmt: skip
+        return dict(model.state_dict())
+
+    expected = run(None)
+    for stop in (2, 6, 7, 11):  # within an epoch, after its last step, after it, within the next
+        shelf = Shelf((stop,))
+        with pytest.raises(Stopped):
+            run(shelf)
+        assert_equal(run(shelf), expected, f"{name}, stopped at {stop}")
+
+
+def exponential(optimizer: Any) -> Any:
+    return torch.optim.lr_scheduler.LambdaLR(optimizer, lambda epoch: np.exp(-epoch))  # NumPy's float64
+
+
+def in_sequence(optimizer: Any) -> Any:
+    schedulers = torch.optim.lr_scheduler
+    warm, later = schedulers.ConstantLR(optimizer, 0.5, 2), schedulers.MultiStepLR(optimizer, [1, 1])  # has a Counter
+    return schedulers.SequentialLR(optimizer, [warm, later], milestones=[2])
+
+
+@pytest.mark.filterwarnings("ignore:.*epoch parameter in `scheduler.step:UserWarning")
+@pytest.mark.parametrize("make", [exponential, in_sequence])
+def test_what_schedulers_hold_is_kept(make: Any) -> None:
+    def run(shelf: Shelf | None) -> dict[str, Tensor]:
+        model = chain()
+        optimizer = torch.optim.SGD(model.parameters(), lr=np.logspace(-2, 0, 3)[1])
+        scheduler = make(optimizer)
+        fit(
+            model, (INPUTS, LABELS), optimizer=optimizer, epochs=4, batch_size=10, checkpoints=shelf,
+            stateful={"scheduler": scheduler}, on_epoch=lambda *_: scheduler.step() and None,
+        )  # fmt: skip
+        return dict(model.state_dict())
+
+    shelf = Shelf((9,))
+    with pytest.raises(Stopped):
+        run(shelf)
+    assert_equal(run(shelf), run(None), "model")
+
+
+def test_gpus_that_nobody_uses_are_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "get_rng_state_all", lambda: [torch.zeros(16, dtype=torch.uint8)] * 2)
+    for is_used in (False, True):
+        monkeypatch.setattr(torch.cuda, "is_initialized", lambda used=is_used: used)
+        shelf = Shelf((3,))
+        with pytest.raises(Stopped):
+            trained(CASES["dense, update"], shelf)
+        assert shelf.kept is not None
+        assert ("streams/cuda/1" in load(shelf.kept[0])) == is_used
+        monkeypatch.setattr(torch.cuda, "device_count", lambda: 0)  # it goes on where there are fewer
+        assert_same(trained(CASES["dense, update"], shelf), whole("dense, update"))
+
+
 def test_more_epochs_go_on_where_fewer_ended() -> None:
     shelf = Shelf()
     shelf.is_due = lambda: True  # type: ignore[method-assign]
@@ -374,3 +456,37 @@ def test_networks_that_were_trained_side_by_side_may_go_on_in_other_company() ->
         assert_equal(found[number], expected[number], f"model {number}")
     alone = several([shelves[2]], [2])  # its last checkpoint, by itself
     assert_equal(alone[2], expected[2], "model 2 alone")
+
+
+def test_networks_that_are_asked_to_stop_side_by_side_keep_all_of_them() -> None:
+    class Asked(BaseException):
+        pass
+
+    class Obeying(Shelf):
+        def save(self, state: State) -> None:
+            with pytest.raises(Stopped):
+                super().save(state)
+            raise Asked
+
+    shelves: list[Shelf | None] = [Obeying((2,)) for _ in range(3)]
+    with pytest.raises(Asked):
+        several(shelves, [0, 1, 2])
+    assert all(shelf is not None and shelf.kept is not None for shelf in shelves) == native.is_at_hand()
+    if native.is_at_hand():
+        expected = several([None] * 3, [0, 1, 2])
+        assert_equal(several(shelves, [0, 1, 2]), expected, "models")
+
+
+def test_a_hundred_thousand_epochs_can_be_kept(tmp_path: Path) -> None:
+    def keeping() -> Keeping:
+        model, order = chain(), torch.Generator()
+        return Keeping(CheckpointFolder(tmp_path), model, sgd(model.parameters()), order, feed((INPUTS, LABELS), 10))
+
+    judged = (None, Evaluation(0.3, math.nan, 0), Evaluation(0.1, 0.5, 10**9))
+    routes: tuple[Route, ...] = ("autograd", "gradients", "update", "native")
+    history = History(tuple(Epoch(n, 6, 1 / n, 0.1 * n, judged[n % 3], routes[n % 4]) for n in range(1, 120_001)), None)
+    one = keeping()
+    one.begin(history)
+    one.save(Position(120_001))
+    assert repr(keeping().restored()[0].epochs[-5:]) == repr(history.epochs[-5:])
+    assert len(keeping().restored()[0]) == 120_000

@@ -8,6 +8,7 @@ from torch import nn
 
 from sparsewire.errors import DivergedError, RequestError
 from sparsewire.kernels import native
+from sparsewire.lab.checkpoint_folder import CheckpointFolder
 from sparsewire.models.zoo import mlp
 from sparsewire.structure.masks import Masks
 from sparsewire.training.loop import fit
@@ -91,12 +92,15 @@ def test_one_that_diverges_is_named():
 
 
 def test_what_does_not_fit_is_refused():
-    models, generator = networks(2), drawn(0)
+    models, generator, folder = networks(2), drawn(0), CheckpointFolder("unused")
+    both = adam([weight for model in models for weight in model.parameters()])
     for options, message in [
         ({"optimizer": [adam]}, "optimizer: found 1"),
         ({"masks": [None]}, "masks: found 1"),
         ({"generators": generator}, "generators: found Generator"),
         ({"generators": [generator, generator]}, "generators: found one that two models share"),
+        ({"optimizer": [both, both]}, "optimizer: found one that two models share"),
+        ({"checkpoints": [folder, folder]}, "checkpoints: found one that two models share"),
         ({"rules": [None, lambda *_: None]}, "rule: found one without masks"),
     ]:
         with pytest.raises(RequestError, match=message):

@@ -125,8 +125,8 @@ def _of_zoo(name: str) -> list[Shape]:
 
 def _of_checkpoint(path: Path, densities: tuple[float, ...]) -> Iterator[tuple[Shape, float]]:
     """The shapes of a file's matrices, each once a density: the ones asked for, else its own if it has zeros."""
+    from sparsewire.lab.checkpointing.inspection import inspect_weights
     from sparsewire.lab.checkpoints import read_checkpoint
-    from sparsewire.lab.inspection import inspect_weights
 
     known = set()
     for layer in inspect_weights(read_checkpoint(path)).layers:
@@ -192,7 +192,7 @@ def _write(limits: "Limits", gains: "list[Gain]", svg: Path | None, html: Path |
         return
     from sparsewire.analysis.draw import to_svg
     from sparsewire.lab import report as reports
-    from sparsewire.lab.findings import Grid, Picture, Report, Section
+    from sparsewire.lab.reporting.findings import Grid, Picture, Report, Section
 
     figure = _drawn(gains)
     if svg is not None:

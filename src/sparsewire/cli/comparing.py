@@ -13,8 +13,8 @@ from sparsewire.cli.screen import console, give_json, say
 from sparsewire.errors import RequestError, UnknownNameError
 
 if TYPE_CHECKING:
-    from sparsewire.lab.comparison import Comparison
-    from sparsewire.lab.queries import Row
+    from sparsewire.lab.reporting.comparison import Comparison
+    from sparsewire.lab.storage.queries import Row
     from sparsewire.lab.store import Store
 
 FILE = click.Path(path_type=Path)
@@ -76,7 +76,7 @@ def _check(first: tuple[str, ...], second: tuple[str, ...], field: str | None) -
 
 
 def _rows(store: "Store", name: str, texts: Sequence[str], what: str) -> "list[Row]":
-    from sparsewire.lab.conditions import condition
+    from sparsewire.lab.storage.conditions import condition
 
     rows = store.rows(name, [condition(text) for text in texts])
     if not rows:
@@ -91,7 +91,7 @@ def _pair(
     store: "Store", name: str, where: tuple[str, ...], groups: tuple[tuple[str, ...], tuple[str, ...]], metric: str,
     level: float,
 ) -> "tuple[Comparison, ...]":  # fmt: skip
-    from sparsewire.lab.comparison import compare as compare_groups
+    from sparsewire.lab.reporting.comparison import compare as compare_groups
 
     a, b = (_rows(store, name, (*where, *texts), what) for texts, what in zip(groups, ("--a", "--b"), strict=True))
     labels = ", ".join(groups[0]), ", ".join(groups[1])
@@ -101,7 +101,7 @@ def _pair(
 def _all_pairs(
     store: "Store", name: str, where: tuple[str, ...], field: str, metric: str, level: float
 ) -> "tuple[Comparison, ...]":
-    from sparsewire.lab.comparison import compare_all
+    from sparsewire.lab.reporting.comparison import compare_all
 
     rows = _rows(store, name, where, "--where" if where else name)
     known = {known for row in rows for known in row.fields}
@@ -124,9 +124,9 @@ def _label(field: str, value: Any) -> str:
 
 def _tell(name: str, found: "tuple[Comparison, ...]", level: float, html: Path | None, as_json: bool) -> None:
     from sparsewire.lab import report as reports
-    from sparsewire.lab.comparison import ComparisonTable
-    from sparsewire.lab.findings import Report, Section
-    from sparsewire.lab.report_json import comparison_fields
+    from sparsewire.lab.reporting.comparison import ComparisonTable
+    from sparsewire.lab.reporting.findings import Report, Section
+    from sparsewire.lab.reporting.report_json import comparison_fields
 
     metric = found[0].metric
     table = ComparisonTable(f"{metric}, intervals at {100 * level:g} %", found, _ABOUT)

@@ -14,8 +14,8 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
     from torch import Tensor
 
-    from sparsewire.lab.findings import Block, Grid, Report
-    from sparsewire.lab.inspection import Inspection
+    from sparsewire.lab.checkpointing.inspection import Inspection
+    from sparsewire.lab.reporting.findings import Block, Grid, Report
 
 FILE = click.Path(path_type=Path)
 PICTURES = (".svg", ".png", ".pdf")
@@ -43,8 +43,8 @@ def inspect(checkpoint: Path, as_json: bool, html: Path | None, picture: Path | 
     outputs({"--picture": picture, "--html": html}, checkpoint)
 
     from sparsewire.lab import report as reports
+    from sparsewire.lab.checkpointing.inspection import inspect_weights
     from sparsewire.lab.checkpoints import read_checkpoint
-    from sparsewire.lab.inspection import inspect_weights
 
     tensors = read_checkpoint(checkpoint)
     found = inspect_weights(tensors)
@@ -63,7 +63,7 @@ def inspect(checkpoint: Path, as_json: bool, html: Path | None, picture: Path | 
 
 
 def _report(checkpoint: Path, found: "Inspection", drawn: "Figure | None" = None) -> "Report":
-    from sparsewire.lab.findings import Note, Picture, Report, Section
+    from sparsewire.lab.reporting.findings import Note, Picture, Report, Section
 
     blocks: list[Block] = [_layers(found)] if found.layers else []
     blocks += [
@@ -90,7 +90,7 @@ def _report(checkpoint: Path, found: "Inspection", drawn: "Figure | None" = None
 
 
 def _layers(found: "Inspection") -> "Grid":
-    from sparsewire.lab.findings import Grid
+    from sparsewire.lab.reporting.findings import Grid
 
     rows: list[tuple[str | int | float | None, ...]] = [
         ("×".join(map(str, layer.shape)), layer.weights, layer.live, layer.density, layer.silent, layer.unread)
@@ -105,7 +105,7 @@ def _layers(found: "Inspection") -> "Grid":
 
 
 def _paths(found: "Inspection") -> "tuple[Grid, Grid]":
-    from sparsewire.lab.findings import Grid
+    from sparsewire.lab.reporting.findings import Grid
 
     last = len(found.neurons) - 1
     names = ["input", *(f"hidden {layer}" for layer in range(1, last)), "output"]

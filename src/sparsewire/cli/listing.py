@@ -11,8 +11,8 @@ from sparsewire.cli.helping import Command
 from sparsewire.cli.screen import give_json, say, table
 
 if TYPE_CHECKING:
-    from sparsewire.lab.live import Running
-    from sparsewire.lab.queries import Row
+    from sparsewire.lab.storage.queries import Row
+    from sparsewire.lab.trials.live import Running
 
 _MOST_COLUMNS = 6  # of fields, and of metrics
 _LONGEST_REASON = 80
@@ -39,17 +39,18 @@ def trials(
     state or seconds. Trials that are under way are told apart; other runs may be writing into the store meanwhile.
     """
     from sparsewire.experiments import names
-    from sparsewire.lab.conditions import condition
-    from sparsewire.lab.live import running
+    from sparsewire.lab.storage.conditions import Condition, condition
     from sparsewire.lab.store import Store
+    from sparsewire.lab.trials.live import running
 
     conditions = [condition(text) for text in where]
-    asked = names(name) if name is not None else [None]
+    asked = names(name)
+    experiment = name if name in asked else None
+    if name is not None and experiment is None:  # a paper's, all of them in one order
+        conditions += [Condition("experiment", ">=", f"{name}."), Condition("experiment", "<", f"{name}/")]
     with Store.open(store, write=False) as opened:
-        found = [
-            row for one in asked for row in opened.rows(one, conditions, sort=sort, descending=descending, limit=limit)
-        ][:limit]
-        total = sum(opened.count(one, conditions) for one in asked)
+        found = opened.rows(experiment, conditions, sort=sort, descending=descending, limit=limit)
+        total = opened.count(experiment, conditions)
         counts = opened.experiments()
         live = [one for one in running(store, series=False) if not opened.is_kept(one.run, one.seed)]
     live = [one for one in live if name is None or one.experiment in asked]

@@ -54,8 +54,8 @@ def prune(
 
     import torch
 
+    from sparsewire.lab.checkpointing.inspection import live_entries
     from sparsewire.lab.checkpoints import check_suffix, read_checkpoint, write_checkpoint
-    from sparsewire.lab.inspection import live_entries
     from sparsewire.structure.pattern_names import pattern_of
     from sparsewire.structure.select import prune as decide
 

@@ -86,8 +86,8 @@ def _tables(
     csv: Path | None, parquet: Path | None, curves: Path | None
 ) -> "list[tuple[Callable[[Sequence[Outcome], Path], None], Path]]":
     """What writes each table that was asked for; refuses what cannot be before anything is read."""
-    from sparsewire.lab.curve_export import curves_to_csv, curves_to_parquet
-    from sparsewire.lab.export import arrow, to_csv, to_parquet
+    from sparsewire.lab.storage.curve_export import curves_to_csv, curves_to_parquet
+    from sparsewire.lab.storage.export import arrow, to_csv, to_parquet
 
     if curves is not None and curves.suffix not in (".csv", ".parquet"):
         raise RequestError(f"--curves: found {curves}, expected a file that ends with .csv or .parquet")

@@ -2,6 +2,7 @@
 
 from contextlib import ExitStack
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,13 +14,14 @@ from sparsewire.cli.helping import Command
 from sparsewire.cli.screen import console, say
 from sparsewire.cli.sweep_screen import watching
 from sparsewire.errors import RequestError
+from sparsewire.experiments import names
 
 if TYPE_CHECKING:
     from sparsewire.lab.executors.contract import Executor
     from sparsewire.lab.experiment import Experiment, Scale
     from sparsewire.lab.spec import Spec
     from sparsewire.lab.store import Store
-    from sparsewire.lab.summary import Summary
+    from sparsewire.lab.trials.summary import Summary
 
 FILE = click.Path(path_type=Path)
 _FEW = 4  # trials for which starting workers takes longer than it saves
@@ -78,29 +80,41 @@ def run(
     if html is None and name == "demo":
         html = store / "report.html"
     outputs({"--html": html}, Path(name) if _is_spec(name) else None)
-    jobs = _jobs(name, scale, seeds, sets, grids)
-
-    from sparsewire.lab.loggers import chosen
+    if not _is_spec(name):
+        names(name)  # an unknown one is told before anything heavy loads
     from sparsewire.lab.store import Store
+    from sparsewire.lab.trials.loggers import chosen
 
     chosen(loggers)
     with ExitStack() as stack:
-        opened = stack.enter_context(Store.open(store))
-        for refused in opened.refusals:
-            say(f"{refused.name} in the spool is no parcel of a trial, and was set aside: {refused.reason}")
-        doer = _executor(executor, workers, sum(job.left(opened) for job in jobs))
-        if doer is not None:
-            stack.callback(doer.close, 2.0)
-        summaries = []
+        # A store that is in use says so at once; a new one is not made before the request has proved right.
+        opened = stack.enter_context(Store.open(store)) if (store / "store.sqlite").exists() else None
+        # Workers that were asked for by name start while the experiments load.
+        doer = _executor(stack, executor, workers) if executor not in ("auto", "here") else None
+        jobs = _jobs(name, scale, seeds, sets, grids)
+        opened = opened or stack.enter_context(Store.open(store))
+        if doer is None:
+            is_many = sum(job.left(opened) for job in jobs) >= _FEW if workers is None else workers > 1
+            is_local = executor == "auto" and is_many and find_spec("distributed") is not None
+            doer = _executor(stack, "local" if is_local else "here", workers)
+        summaries, told = [], _tell_refusals(opened, 0)
         for job in jobs:
             summaries.append(_do(job, opened, doer, budget, every, loggers))
             say(str(summaries[-1]))
+            told = _tell_refusals(opened, told)
             if summaries[-1].interrupted:
                 return STOPPED
             if budget is not None:
                 budget = max(1e-9, budget - summaries[-1].seconds)
-        _show(jobs[0].experiment.name if _is_spec(name) else name, opened, jobs[0].what, html)
+        _show(jobs[0].experiment.name if _is_spec(name) else name, opened, _shown(jobs), html)
     return FAILED if any(summary.failed for summary in summaries) else 0
+
+
+def _tell_refusals(store: "Store", told: int) -> int:
+    """Says what in the spool is no parcel, but for so many that were told; how many have been told now."""
+    for refused in store.refusals[told:]:
+        say(f"{refused.name} in {store.folder / 'spool'} is no parcel of a trial: {refused.reason}")
+    return len(store.refusals)
 
 
 @dataclass(frozen=True)
@@ -119,6 +133,12 @@ class _Job:
         return sum(not store.is_done(spec, seed) for spec in specs for seed in numbers)
 
 
+def _shown(jobs: "list[_Job]") -> "Scale | list[Spec]":
+    """What the report is of: the scale, which all jobs share, or the specs of each."""
+    what = jobs[0].what
+    return what if isinstance(what, str) else [spec for job in jobs for spec in job.what if not isinstance(spec, str)]
+
+
 def _is_spec(name: str) -> bool:
     return name.endswith(".toml")
 
@@ -126,15 +146,14 @@ def _is_spec(name: str) -> bool:
 def _jobs(
     name: str, scale: "Scale | None", seeds: int | None, sets: tuple[str, ...], grids: tuple[str, ...]
 ) -> list[_Job]:
-    from sparsewire.experiments import find, kinds, names
+    from sparsewire.experiments import find, kinds
 
     if not _is_spec(name):
-        names(name)  # an unknown one is told before anything heavy loads
         jobs = [_Job(experiment, scale or "desk", seeds) for experiment in find(name)]
     elif scale is not None:
         raise RequestError(f"--scale: found {scale!r} together with {name}; a spec says itself how much it does")
     else:
-        from sparsewire.lab.spec_files import read_spec
+        from sparsewire.lab.specs.spec_files import read_spec
 
         file = read_spec(name, kinds())
         jobs = [_Job(find(file.specs[0].experiment)[0], list(file.specs), seeds or file.seeds or 1)]
@@ -142,7 +161,7 @@ def _jobs(
 
 
 def _changed(job: _Job, sets: tuple[str, ...], grids: tuple[str, ...]) -> _Job:
-    from sparsewire.lab.overrides import apply_grid, apply_overrides
+    from sparsewire.lab.specs.overrides import apply_grid, apply_overrides
 
     specs, seeds = job.what, job.seeds
     if isinstance(specs, str):
@@ -151,13 +170,8 @@ def _changed(job: _Job, sets: tuple[str, ...], grids: tuple[str, ...]) -> _Job:
     return _Job(job.experiment, list(apply_grid(apply_overrides(specs, sets), grids)), seeds)
 
 
-def _executor(name: str, workers: int | None, left: int) -> "Executor | None":
-    """Who does the trials; None for this process."""
-    import importlib.util
-
-    if name == "auto":
-        many = left >= _FEW and workers != 1 and importlib.util.find_spec("distributed") is not None
-        name = "local" if many else "here"
+def _executor(stack: ExitStack, name: str, workers: int | None) -> "Executor | None":
+    """Who does the trials, for as long as the stack lives; None for this process."""
     if name == "here":
         if workers not in (None, 1):
             raise RequestError(
@@ -167,7 +181,9 @@ def _executor(name: str, workers: int | None, left: int) -> "Executor | None":
     from sparsewire.experiments import work
     from sparsewire.lab.executors.by_name import executor
 
-    return executor(name, work, workers)
+    doer = executor(name, work, workers)
+    stack.callback(doer.close, 0.0)  # the runner has waited for what is under way
+    return doer
 
 
 def _do(

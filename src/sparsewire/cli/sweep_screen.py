@@ -11,7 +11,7 @@ import click
 from sparsewire.cli.screen import plain
 
 if TYPE_CHECKING:
-    from sparsewire.lab.progress import Progress
+    from sparsewire.lab.trials.progress import Progress
 
 _LINE_SECONDS = 10.0  # between two lines, where there is no terminal
 _FEW, _MOST_ROWS = 20, 8
@@ -59,7 +59,7 @@ def line(label: str, now: "Progress", left: str) -> str:
     """A run in one line.
 
     Example:
-        >>> from sparsewire.lab.progress import Progress
+        >>> from sparsewire.lab.trials.progress import Progress
         >>> line("demo", Progress(3, 12, failed=1), "20 s left")
         'demo: 25 % (3 of 12 trials), 1 failed, 20 s left'
     """

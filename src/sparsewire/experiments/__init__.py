@@ -12,7 +12,7 @@ from sparsewire.errors import UnknownNameError
 if TYPE_CHECKING:
     from sparsewire.lab.executors.contract import Order, Receipt
     from sparsewire.lab.experiment import Experiment, Outcome, Scale
-    from sparsewire.lab.findings import Report, Section
+    from sparsewire.lab.reporting.findings import Report, Section
     from sparsewire.lab.spec import Spec
     from sparsewire.lab.store import Store
 
@@ -90,7 +90,7 @@ def find(name: str | None = None) -> "list[Experiment]":
 
 def work(order: "Order") -> "Receipt":
     """Does a trial of one of these experiments: what an executor calls, wherever it is."""
-    from sparsewire.lab.work import do
+    from sparsewire.lab.trials.work import do
 
     [experiment] = find(order.experiment)
     return do(experiment, order)
@@ -114,7 +114,7 @@ def report_of(name: str | None, store: "Store", what: "Scale | Sequence[Spec] | 
         UnknownNameError: nothing bears the name.
     """
     from sparsewire import __version__
-    from sparsewire.lab.findings import Note, Report, Section
+    from sparsewire.lab.reporting.findings import Note, Report, Section
 
     sections: list[Section] = []
     shown: list[Outcome] = []
@@ -177,7 +177,7 @@ def _section(experiment: "Experiment", word: str, outcomes: "Sequence[Outcome]")
     """The findings of the trials that were done, and a note for each of the others."""
     import dataclasses
 
-    from sparsewire.lab.findings import Note, Section
+    from sparsewire.lab.reporting.findings import Note, Section
 
     done = [outcome for outcome in outcomes if outcome.state == "done"]
     section = experiment.findings(done) if done else Section(experiment.title, experiment.source, "", ())

@@ -15,9 +15,9 @@ from sparsewire.execution.shrinking import shrink
 from sparsewire.experiments import CATALOGUE
 from sparsewire.experiments.demo_charts import connection_charts
 from sparsewire.experiments.lightning.setup import Hidden, Lightnings, Source, glorot, load, network
-from sparsewire.lab.charts import Chart, series
 from sparsewire.lab.experiment import Experiment, Outcome, Scale, Trial
-from sparsewire.lab.findings import Block, Grid, Note, Picture, Section
+from sparsewire.lab.reporting.charts import Chart, series
+from sparsewire.lab.reporting.findings import Block, Grid, Note, Picture, Section
 from sparsewire.lab.spec import Spec
 from sparsewire.models.initialize import lightning_
 from sparsewire.structure.graphs import NetGraph

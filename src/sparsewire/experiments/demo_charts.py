@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from sparsewire.analysis.paths import complete_path_fraction
-from sparsewire.lab.charts import Chart, Series, distributions, series
+from sparsewire.lab.reporting.charts import Chart, Series, distributions, series
 from sparsewire.structure.graphs import NetGraph
 
 # Dense towards 1, where the large weights are few and tell most.

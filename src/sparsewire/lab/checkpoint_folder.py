@@ -12,8 +12,8 @@ from pathlib import Path
 
 from sparsewire.errors import CheckpointError, RequestError
 from sparsewire.files import write_aside
-from sparsewire.lab.checkpoint_manifest import MANIFEST_CAP, manifest, read_manifest
-from sparsewire.lab.tensor_files import Damage, open_regular, read_tensors, write_tensors
+from sparsewire.lab.checkpointing.checkpoint_manifest import MANIFEST_CAP, manifest, read_manifest
+from sparsewire.lab.checkpointing.tensor_files import Damage, open_regular, read_tensors, write_tensors
 from sparsewire.training.state import State
 
 _OURS = re.compile(r"([1-9][0-9]{0,17})\.(json|safetensors)")

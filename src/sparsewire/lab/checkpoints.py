@@ -13,8 +13,8 @@ from torch import Tensor
 
 from sparsewire.errors import CheckpointError, RequestError
 from sparsewire.files import write_aside
-from sparsewire.lab.pickle_stack import Refusal
-from sparsewire.lab.torch_files import HEADER_CAP, TENSOR_CAP, dense, load_torch
+from sparsewire.lab.checkpointing.pickle_stack import Refusal
+from sparsewire.lab.checkpointing.torch_files import HEADER_CAP, TENSOR_CAP, dense, load_torch
 
 SAFETENSORS = ".safetensors"
 TORCH = (".pt", ".pth", ".bin", ".ckpt")

@@ -6,14 +6,14 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from sparsewire.errors import UnknownNameError
 from sparsewire.lab.spec import Spec
-from sparsewire.lab.trial import Trial as Trial
-from sparsewire.lab.trial import stream as stream
+from sparsewire.lab.trials.trial import Trial as Trial
+from sparsewire.lab.trials.trial import stream as stream
 
 if TYPE_CHECKING:
     import numpy as np
 
-    from sparsewire.lab.artefacts import Artefact
-    from sparsewire.lab.findings import Section
+    from sparsewire.lab.reporting.findings import Section
+    from sparsewire.lab.storage.artefacts import Artefact
 
 Scale = Literal["smoke", "desk", "full"]
 State = Literal["done", "failed", "diverged"]
@@ -70,7 +70,7 @@ class Outcome:
             UnknownNameError: it kept nothing of that name.
             StoreError: the file is missing, or is not the one that was kept.
         """
-        from sparsewire.lab.artefacts import read_arrays
+        from sparsewire.lab.storage.artefacts import read_arrays
 
         if name not in self.artefacts:
             raise UnknownNameError("artefact", name, self.artefacts)

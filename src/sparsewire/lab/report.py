@@ -8,14 +8,14 @@ from typing import Any
 
 from sparsewire.errors import StoreError
 from sparsewire.files import write_aside
-from sparsewire.lab import chart_page, wording
-from sparsewire.lab.chart_drawing import still_svg
-from sparsewire.lab.charts import Chart
-from sparsewire.lab.deviation import deviation_svg, interval_svg, reaches
-from sparsewire.lab.findings import Note, Picture, Report, Verdict, tally
-from sparsewire.lab.inlining import inline_svg
-from sparsewire.lab.report_json import claims_as_json
-from sparsewire.lab.terminal import print_report
+from sparsewire.lab.reporting import chart_page, wording
+from sparsewire.lab.reporting.chart_drawing import still_svg
+from sparsewire.lab.reporting.charts import Chart
+from sparsewire.lab.reporting.deviation import deviation_svg, interval_svg, reaches
+from sparsewire.lab.reporting.findings import Note, Picture, Report, Verdict, tally
+from sparsewire.lab.reporting.inlining import inline_svg
+from sparsewire.lab.reporting.report_json import claims_as_json
+from sparsewire.lab.reporting.terminal import print_report
 
 __all__ = ["claims_as_json", "print_report", "render_html", "write_html"]
 
@@ -111,7 +111,7 @@ def _tally_of(report: Report) -> dict[Verdict, int]:
 
 
 def _template(name: str) -> str:
-    return files("sparsewire.lab").joinpath("templates", name).read_text(encoding="utf-8")
+    return files("sparsewire.lab.reporting").joinpath("templates", name).read_text(encoding="utf-8")
 
 
 def _style() -> str:

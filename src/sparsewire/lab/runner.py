@@ -6,22 +6,23 @@ import time
 from collections import Counter, deque
 from collections.abc import Callable, Sequence
 from functools import partial
+from numbers import Integral
 from typing import get_args
 
 from sparsewire.errors import RequestError, StoreError, UnknownNameError
 from sparsewire.lab.executors.contract import Ended, Executor, Order, Receipt
 from sparsewire.lab.executors.here import Here
 from sparsewire.lab.experiment import Experiment, Scale
-from sparsewire.lab.interruption import GRACE, interruptible
-from sparsewire.lab.progress import Progress, Watcher
-from sparsewire.lab.room import StopSign, sweep_rooms
-from sparsewire.lab.rows import Content, Ending
 from sparsewire.lab.spec import Spec, canonical, run_id
-from sparsewire.lab.spool import hand_in, unpack
+from sparsewire.lab.storage.rows import Content, Ending
+from sparsewire.lab.storage.spool import hand_in, unpack
 from sparsewire.lab.store import Store
-from sparsewire.lab.summary import Summary
-from sparsewire.lab.surroundings import machine
-from sparsewire.lab.work import do
+from sparsewire.lab.trials.interruption import GRACE, interruptible
+from sparsewire.lab.trials.progress import Progress, Watcher
+from sparsewire.lab.trials.room import StopSign, sweep_rooms
+from sparsewire.lab.trials.summary import Summary
+from sparsewire.lab.trials.surroundings import machine
+from sparsewire.lab.trials.work import do
 
 _ATTEMPTS = 3
 _INGEST_SECONDS = 0.25
@@ -57,12 +58,15 @@ def run(
         executor: who does the trials; None: this process, one after another. It is not closed.
         budget: seconds after which no trial is begun, and those under way keep a checkpoint and stop; None: no limit.
         every: seconds between two checkpoints of a trial.
-        loggers: where else the metrics go, see `lab.loggers`.
+        loggers: where else the metrics go, see `lab.trials.loggers`.
 
     Raises:
-        RequestError: a spec is of another experiment, or the scale or the seeds make no sense.
+        RequestError: a spec is of another experiment, or the scale, the seeds or a time make no sense.
         StoreError: the store cannot be written; what was kept before stays.
     """
+    for name, seconds in (("budget", budget), ("every", every)):
+        if seconds is not None and not seconds >= 0:
+            raise RequestError(f"{name}: found {seconds!r}, expected seconds, 0 or more")
     specs, numbers = _plan(experiment, what, seeds)
     store.enlist(specs)
     make = partial(Order, threads=threads, every=every, loggers=tuple(loggers))
@@ -82,10 +86,10 @@ def _plan(
     for spec in specs:
         if type(spec) is not experiment.spec or spec.experiment != experiment.name:
             raise RequestError(f"spec: found one of {spec.experiment!r}, expected one of {experiment.name!r}")
-    numbers = list(range(seeds)) if isinstance(seeds, int) else list(dict.fromkeys(seeds or ()))
-    if not numbers or not all(-(2**63) <= number < 2**63 for number in numbers):
+    numbers = list(range(seeds) if isinstance(seeds, int) else () if seeds is None else seeds)
+    if not numbers or not all(isinstance(number, Integral) and -(2**63) <= number < 2**63 for number in numbers):
         raise RequestError(f"seeds: found {seeds!r}, expected a number of 1 or more, or a list of seeds")
-    return list({run_id(spec): spec for spec in specs}.values()), numbers
+    return list({run_id(spec): spec for spec in specs}.values()), list(dict.fromkeys(map(int, numbers)))
 
 
 class _Sweep:
@@ -106,6 +110,7 @@ class _Sweep:
         self._order = partial(order, experiment=experiment.name, root=str(store.folder.absolute()), sweep=self._name)
         self._todo: deque[Order] = deque()
         self._flying: dict[Order, Spec] = {}
+        self._left: set[tuple[str, int]] = set()  # what this run is to do: workers of an earlier one may hand in, too
         self._specs: dict[str, Spec] = {}
         self._losses: Counter[Order] = Counter()
         self._counts: Counter[str] = Counter()
@@ -124,12 +129,14 @@ class _Sweep:
         trials = [(text, seed) for seed in seeds for text in texts]
         kept = self._store.done(run_id(spec) for spec in specs)
         left = [(text, seed) for text, seed in trials if (run_id(texts[text]), seed) not in kept]
+        self._left.update((run_id(texts[text]), seed) for text, seed in left)
         self._todo.extend(self._order(spec=text, seed=seed) for text, seed in left)
         skipped, begin, cut = len(trials) - len(left), time.monotonic(), False
         self._watcher.begin(skipped, len(trials))
         sweep_rooms(self._store.folder, self._store.is_kept)
         self._sign.begin({"total": len(trials), "behind": skipped, "held": self._store.count()})
-        alarm = threading.Timer(budget or 0.0, self._sign.put_up)  # a trial in this process lets nobody else act
+        # a trial in this process lets nobody else act
+        alarm = threading.Timer(min(budget or 0.0, threading.TIMEOUT_MAX), self._sign.put_up)
         alarm.daemon = True
         if budget is not None:
             alarm.start()
@@ -166,7 +173,8 @@ class _Sweep:
             if not self._flying or now - self._ingested >= _INGEST_SECONDS:
                 self._ingest()
             if not self._is_own:
-                self._watcher.look(self._store.folder, self._specs)
+                given = {(order.spec, order.seed): spec for order, spec in self._flying.items()}
+                self._watcher.look(self._store.folder, given)
         return end is not None and not asked()
 
     def _submit(self, order: Order) -> None:
@@ -202,6 +210,8 @@ class _Sweep:
     def _ingest(self) -> None:
         self._ingested = time.monotonic()
         for taken in self._store.ingest():
+            if (taken.run, taken.seed) not in self._left:
+                continue
             self._counts[taken.ending.state] += 1
             if taken.ending.state == "failed":
                 self._failures.append(f"run {taken.run}, seed {taken.seed}: {_first_line(taken.ending.reason)}")

@@ -9,17 +9,17 @@ from pathlib import Path
 from types import TracebackType
 
 from sparsewire.errors import StoreError, UnknownNameError
-from sparsewire.lab import artefacts
-from sparsewire.lab.conditions import Condition
-from sparsewire.lab.database import connect, explained, transaction
 from sparsewire.lab.experiment import Outcome, State
-from sparsewire.lab.intake import Taken, take
-from sparsewire.lab.lock import WriterLock
-from sparsewire.lab.outcomes import count_trials, read_outcomes
-from sparsewire.lab.queries import Row, count_rows_where, find_curves, find_rows, known_columns
-from sparsewire.lab.runs import checked_run, enlist
 from sparsewire.lab.spec import Spec, run_id
-from sparsewire.lab.spool import Refused, clear
+from sparsewire.lab.storage import artefacts
+from sparsewire.lab.storage.conditions import Condition
+from sparsewire.lab.storage.database import connect, explained, transaction
+from sparsewire.lab.storage.intake import Taken, take
+from sparsewire.lab.storage.lock import WriterLock
+from sparsewire.lab.storage.outcomes import count_trials, read_outcomes
+from sparsewire.lab.storage.queries import Row, count_rows_where, find_curves, find_rows, known_columns
+from sparsewire.lab.storage.runs import checked_run, enlist
+from sparsewire.lab.storage.spool import Refused, clear
 
 
 class Store:
@@ -136,7 +136,7 @@ class Store:
             StoreError: the store cannot be written; what was not taken waits in the spool.
         """
         taken, refused = take(self._connection, self.folder, self.is_kept)
-        self.refusals += refused
+        self.refusals += [one for one in refused if one not in self.refusals]  # what stays is refused again and again
         return taken
 
     def rows(

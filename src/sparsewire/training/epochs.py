@@ -93,8 +93,16 @@ def run_together(trainings: Sequence[Training], threads: int) -> list[History]:
     while pending:
         some = dict(pending)
         pending.clear()
+        asked: BaseException | None = None
         for number, taken in zip(some, run_steps(list(some.values()), threads), strict=True):
-            go_on(number, taken)
+            try:
+                go_on(number, taken)
+            except (Exception, KeyboardInterrupt):
+                raise
+            except BaseException as end:  # noqa: BLE001 - it was asked to stop: so are the others, which keep theirs
+                asked = asked or end
+        if asked is not None:
+            raise asked
     return [histories[number] for number in range(len(trainings))]
 
 

@@ -1,8 +1,9 @@
 """A training kept in the middle of an epoch, and taken up again to the same bits."""
 
+import math
 import random
-from collections.abc import Mapping
-from typing import Any, NamedTuple, Protocol
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, NamedTuple, Protocol, get_args
 
 import numpy as np
 import torch
@@ -11,11 +12,12 @@ from torch.optim import Optimizer
 
 from sparsewire.errors import CheckpointError, RequestError
 from sparsewire.training.batches import Feed
-from sparsewire.training.history import Epoch, Evaluation, History
+from sparsewire.training.history import Epoch, Evaluation, History, Route
 from sparsewire.training.optimizer import SparseOptimizer
 from sparsewire.training.state import Checkpoints, State, put_together, taken_apart
 
-_FORM = 1  # of the facts
+_FORM = 2  # of the facts
+_ROUTES: tuple[Route, ...] = get_args(Route)  # kept by their places
 
 
 class Stateful(Protocol):
@@ -53,7 +55,8 @@ class Keeping:
     """What a training does with its checkpoints.
 
     The order of the samples is a function of the generator's state when the epoch began and of the step, so that state
-    is what is kept. torch's, Python's and NumPy's global streams are kept too: dropout and data sets draw from them.
+    is what is kept, and beside it the present one, as a rule may draw from the same generator. torch's, Python's and
+    NumPy's global streams are kept too: dropout and data sets draw from them.
 
     Args:
         checkpoints: where to keep it; None: nowhere.
@@ -85,6 +88,7 @@ class Keeping:
         self._source, self._stateful = source, dict(stateful or {})
         self._history = History()
         self._start = order.get_state()
+        self._present: Tensor | None = None  # of `order`, once the samples of an epoch taken up again are drawn
 
     @property
     def is_on(self) -> bool:
@@ -107,11 +111,12 @@ class Keeping:
             self._optimizer.load_state_dict(put_together(facts["optimizer"], tensors))
             for name, one in self._stateful.items():
                 one.load_state_dict(put_together(facts["stateful"], tensors)[name])
-            self._order.set_state(tensors["order"])
             losses = tuple(tensors["losses"].tolist())
             position = Position(facts["epoch"], losses, tuple(tensors["sizes"].tolist()), facts["seconds"])
-            history = History(tuple(_epoch(told) for told in facts["history"]), self._masks())
+            history = History(tuple(_epochs(tensors["history"])), self._masks())
             _set_streams(facts["streams"], tensors)
+            self._order.set_state(tensors["order"])  # after the streams, of which it may be one
+            self._present = tensors["order now"] if position.steps else None
         except (KeyError, TypeError, ValueError, RuntimeError) as cause:
             raise CheckpointError(
                 f"checkpoints: what is kept there does not fit this training: {cause}; name another folder"
@@ -121,6 +126,12 @@ class Keeping:
     def begin(self, history: History) -> None:
         """Notes where an epoch begins, before its order is drawn."""
         self._history, self._start = history, self._order.get_state()
+
+    def drawn(self) -> None:
+        """Notes that an epoch's order is drawn: one taken up again goes on drawing where it was."""
+        if self._present is not None:
+            self._order.set_state(self._present)
+            self._present = None
 
     def is_due(self) -> bool:
         """Whether it is time to keep the training."""
@@ -134,6 +145,8 @@ class Keeping:
     def _state(self, position: Position, ended: bool) -> State:
         tensors: dict[str, Tensor] = {
             "order": self._start,
+            "order now": self._order.get_state(),
+            "history": _told(self._history.epochs),
             "losses": torch.tensor(position.losses, dtype=torch.float64),
             "sizes": torch.tensor(position.sizes, dtype=torch.int64),
         }
@@ -143,7 +156,6 @@ class Keeping:
             "epoch": position.epoch,
             "seconds": position.seconds,
             "ended": ended,
-            "history": [_told(epoch) for epoch in self._history.epochs],
             "model": taken_apart(dict(self._model.state_dict()), "model", tensors),
             "optimizer": taken_apart(self._optimizer.state_dict(), "optimizer", tensors),
             "stateful": taken_apart(
@@ -171,7 +183,8 @@ class Keeping:
 def _streams(tensors: dict[str, Tensor]) -> dict[str, Any]:
     """The states of the global generators; CUDA's where it was used."""
     tensors["streams/torch"] = torch.get_rng_state()
-    cuda = torch.cuda.get_rng_state_all() if torch.cuda.is_available() else []
+    # Asking would begin to use every GPU, in seconds and with hundreds of megabytes on each.
+    cuda = torch.cuda.get_rng_state_all() if torch.cuda.is_initialized() else []  # type: ignore[no-untyped-call]
     tensors.update({f"streams/cuda/{index}": state for index, state in enumerate(cuda)})
     version, numbers, spare = random.getstate()
     kind, keys, *rest = np.random.get_state()  # noqa: NPY002 - the global stream is what others draw from
@@ -181,8 +194,8 @@ def _streams(tensors: dict[str, Tensor]) -> dict[str, Any]:
 
 def _set_streams(facts: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> None:
     torch.set_rng_state(tensors["streams/torch"])
-    if facts["cuda"] and torch.cuda.is_available():
-        torch.cuda.set_rng_state_all([tensors[f"streams/cuda/{index}"] for index in range(facts["cuda"])])
+    for index in range(min(facts["cuda"], torch.cuda.device_count())):  # it may go on with fewer GPUs
+        torch.cuda.set_rng_state(tensors[f"streams/cuda/{index}"], index)
     version, numbers, spare = facts["python"]
     random.setstate((version, tuple(numbers), spare))
     kind, *rest = facts["numpy"]
@@ -190,10 +203,14 @@ def _set_streams(facts: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> Non
     np.random.set_state((kind, keys, *rest))  # noqa: NPY002
 
 
-def _told(epoch: Epoch) -> list[Any]:
-    return [*epoch[:4], None if epoch.validation is None else list(vars(epoch.validation).values()), epoch.route]
+def _told(epochs: Sequence[Epoch]) -> Tensor:
+    """A row of numbers for each epoch: as JSON, a hundred thousand of them would be more than a manifest may hold."""
+    nothing = Evaluation(math.nan, math.nan, -1)
+    rows = [(*epoch[:4], *vars(epoch.validation or nothing).values(), _ROUTES.index(epoch.route)) for epoch in epochs]
+    return torch.tensor(rows, dtype=torch.float64).view(len(rows), 8)
 
 
-def _epoch(told: list[Any]) -> Epoch:
-    number, steps, loss, seconds, validation, route = told
-    return Epoch(number, steps, loss, seconds, None if validation is None else Evaluation(*validation), route)
+def _epochs(told: Tensor) -> Iterator[Epoch]:
+    for number, steps, loss, seconds, judged, accuracy, count, route in told.tolist():
+        validation = None if count < 0 else Evaluation(judged, accuracy, int(count))
+        yield Epoch(int(number), int(steps), loss, seconds, validation, _ROUTES[int(route)])

@@ -110,6 +110,7 @@ def _one_by_one(
 ) -> tuple[int, float]:
     losses, sizes, start = list(begin.losses), list(begin.sizes), time.perf_counter()
     for inputs, labels in batches:
+        keeping.drawn()
         value = step(moved(inputs, course.place), moved(labels, course.place))
         losses.append(value)
         sizes.append(len(labels))
@@ -119,6 +120,7 @@ def _one_by_one(
             course.report(begin.epoch, len(losses), course.source.steps, value)
         if keeping.is_due():
             keeping.save(_position(begin, losses, sizes, start))
+    keeping.drawn()  # where no batch was left
     if not sum(sizes):
         raise _empty(begin.epoch)
     return len(losses), _mean(losses, torch.tensor(sizes))
@@ -127,6 +129,7 @@ def _one_by_one(
 def _at_once(course: Course, form: Form, index: Index, step: Step, begin: Position, keeping: Keeping) -> Pass:
     """The first step goes the way of `step`: it makes the optimizer's memory, and schedulers see that it was used."""
     rows, ends = index.draw(course.order)
+    keeping.drawn()
     if len(ends) < 2:
         raise _empty(begin.epoch)
     losses, start = list(begin.losses), time.perf_counter()

@@ -86,7 +86,7 @@ def replicate(
     own_rules = _each("rules", none if rules is None else rules, count)
     orders = _each("generators", none if generators is None else generators, count)
     folders = _each("checkpoints", none if checkpoints is None else checkpoints, count)
-    _check_apart(models, orders)
+    _check_apart(models, generators=orders, checkpoints=folders, optimizer=[o for o in makers if not callable(o)])
     trainings = []
     for model, make, mask, rule, order, folder in zip(
         models, makers, own_masks, own_rules, orders, folders, strict=True
@@ -116,7 +116,7 @@ def _each(name: str, given: Sequence[_T], count: int) -> list[_T]:
     return list(given)
 
 
-def _check_apart(models: Sequence[nn.Module], generators: Sequence[object]) -> None:
+def _check_apart(models: Sequence[nn.Module], **apart: Sequence[object]) -> None:
     """Two that share weights, or draw in turns from one generator, would not end where each ends by itself."""
     owner: dict[int, int] = {}
     for number, model in enumerate(models):
@@ -124,6 +124,7 @@ def _check_apart(models: Sequence[nn.Module], generators: Sequence[object]) -> N
         for parameter in model.parameters():
             if owner.setdefault(id(parameter), number) != number:
                 raise RequestError(f"models: found a parameter that models {owner[id(parameter)]} and {number} share")
-    drawn = [id(generator) for generator in generators if generator is not None]
-    if len(set(drawn)) < len(drawn):
-        raise RequestError("generators: found one that two models share, expected one for each")
+    for name, given in apart.items():
+        present = [id(one) for one in given if one is not None]
+        if len(set(present)) < len(present):
+            raise RequestError(f"{name}: found one that two models share, expected one for each")

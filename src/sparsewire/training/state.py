@@ -1,5 +1,6 @@
 """The whole state of a training, as data: what goes on at another time, or elsewhere, to the same bits."""
 
+from collections import Counter
 from collections.abc import Mapping
 from typing import Any, NamedTuple, Protocol
 
@@ -39,7 +40,8 @@ class Checkpoints(Protocol):
 def taken_apart(tree: Any, name: str, tensors: dict[str, Tensor]) -> Any:
     """The tree as JSON can say it, its tensors moved into `tensors` under names that begin with `name`.
 
-    Dictionaries keep keys that are numbers; tuples become lists; JSON writes floats exactly.
+    Dictionaries keep keys that are numbers, and a Counter stays one; tuples become lists; NumPy's float64 becomes a
+    float, the same number; JSON writes floats exactly.
 
     Args:
         tree: dictionaries, lists, tuples, tensors, numbers, texts, truth values and None, nested.
@@ -63,10 +65,13 @@ def taken_apart(tree: Any, name: str, tensors: dict[str, Tensor]) -> Any:
         return {"tensor": name}
     if tree is None or type(tree) in (bool, int, float, str):
         return tree
+    if isinstance(tree, float):  # NumPy's float64 is one, such as a learning rate out of np.logspace
+        return float(tree)
     if isinstance(tree, list | tuple):
         return [taken_apart(item, f"{name}/{index}", tensors) for index, item in enumerate(tree)]
     if isinstance(tree, Mapping) and all(type(key) in (int, str) for key in tree):
-        return {"map": [[key, taken_apart(item, f"{name}/{key}", tensors)] for key, item in tree.items()]}
+        entries = [[key, taken_apart(item, f"{name}/{key}", tensors)] for key, item in tree.items()]
+        return {"map": entries} | ({"kind": "Counter"} if isinstance(tree, Counter) else {})
     raise CheckpointError(
         f"checkpoint: {name} holds {type(tree).__name__}, expected tensors, numbers, texts, lists and dictionaries; "
         "give the rule or the optimizer a state_dict of these"
@@ -87,5 +92,6 @@ def put_together(tree: Any, tensors: Mapping[str, Tensor]) -> Any:
         case {"tensor": str(name)} if name in tensors:
             return tensors[name]
         case {"map": list(entries)} if all(isinstance(entry, list) and len(entry) == 2 for entry in entries):
-            return {key: put_together(item, tensors) for key, item in entries}
+            found = {key: put_together(item, tensors) for key, item in entries}
+            return Counter(found) if tree.get("kind") == "Counter" else found
     raise CheckpointError(f"checkpoint: found {str(tree)[:60]} where a tensor or a dictionary should stand")

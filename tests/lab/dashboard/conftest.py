@@ -19,12 +19,12 @@ from typing import Literal
 import numpy as np
 import pytest
 
-from sparsewire.lab.artefacts import write_arrays
-from sparsewire.lab.live import LiveStream, work_folder
-from sparsewire.lab.rows import Content, Ending
 from sparsewire.lab.spec import Spec, canonical, run_id
-from sparsewire.lab.spool import hand_in
+from sparsewire.lab.storage.artefacts import write_arrays
+from sparsewire.lab.storage.rows import Content, Ending
+from sparsewire.lab.storage.spool import hand_in
 from sparsewire.lab.store import Store
+from sparsewire.lab.trials.live import LiveStream, work_folder
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 QUIET = (

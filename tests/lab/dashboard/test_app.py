@@ -12,9 +12,9 @@ import pytest
 from sparsewire.lab.dashboard.app import application
 from sparsewire.lab.dashboard.feed import SECONDS
 from sparsewire.lab.dashboard.guard import Door
-from sparsewire.lab.rows import Content, Ending
 from sparsewire.lab.spec import run_id
-from sparsewire.lab.spool import hand_in
+from sparsewire.lab.storage.rows import Content, Ending
+from sparsewire.lab.storage.spool import hand_in
 from sparsewire.lab.store import Store
 
 pytest.importorskip("starlette", reason="the dashboard is made with starlette")
@@ -228,3 +228,18 @@ def test_the_rate_and_what_is_left(visit, folder, specs, begin):
     assert found["rate"] == pytest.approx(0.1, rel=0.2)
     assert (found["planned"], found["ended"]) == (40, 10)
     assert found["seconds_left"] == pytest.approx(300, rel=0.2)
+
+
+def test_the_curves_of_one_trial_at_a_time_stand_in_memory(ask, specs, monkeypatch):
+    asked = []
+
+    def counted(store, trials, names=None):
+        asked.append(len(trials))
+        return curves(store, trials, names)
+
+    curves = Store.curves
+    monkeypatch.setattr(Store, "curves", counted)
+    keys = [f"{run_id(spec)}-0" for spec in specs]
+    assert set(ask("curves", key=keys, name="loss")["curves"]) == set(keys)
+    assert sum(group["trials"] for group in ask("groups", by="rule", name="loss")["groups"]) == 12
+    assert asked == [1] * (len(keys) + 12)

@@ -62,3 +62,10 @@ def test_a_trial_under_way_is_judged_as_one_in_the_store(kept, line):
         rows = [row._asdict() for row in store.rows()]
         expected = [row.trial for row in store.rows(where=where)]
     assert [row["trial"] for row in rows if fits(row, where)] == expected
+
+
+def test_a_number_that_is_none_is_no_missing_one():
+    row = {"fields": {}, "metrics": {"loss": float("nan")}}
+    assert [fits(row, conditions_of(text)) for text in ("loss=nan", "loss!=nan", "loss=none", "accuracy=nan")] == [
+        True, False, False, False,
+    ]  # fmt: skip

@@ -36,3 +36,9 @@ def test_a_coarser_band_loses_neither_ends_nor_extremes(curves, columns):
         assert (min(one.low for one in found), max(one.high for one in found)) == (
             min(one.low for one in steps), max(one.high for one in steps),
         )  # fmt: skip
+
+
+def test_the_largest_numbers_have_a_mean():
+    band = Band()
+    band.add([(step, 1.7e308) for step in range(20)])
+    assert [one.mean for one in coarser(band.steps(), 2)] == pytest.approx([1.7e308] * 2)

@@ -99,3 +99,21 @@ def test_a_token_is_brought_once_and_then_remembered(visit, kept):
     assert answer.headers["set-cookie"] == "sparsewire-8765=secret-token; Path=/; HttpOnly; SameSite=Strict"
     assert stranger.get("/api/overview").status_code == 200
     assert stranger.get("/", headers={"host": "evil.example"}).status_code == 400
+
+
+@pytest.mark.parametrize("host", ["localhost", "127.0.0.1", "[::1]", "localhost:80", "[::1]:80"])
+def test_of_port_80_browsers_do_not_speak(host):
+    assert Door(80).knows(host)
+    assert not Door(8765).knows(host)
+    assert not Door(80).knows("evil.example")
+
+
+@pytest.mark.parametrize(
+    "other",
+    ['user={"a":1}; ', "flag; ", "a b=1; ", 'x="open; ', "path=/; ", "a[b]=c; ", "sparsewire-8765=old; ", "ä=ö; "],
+)
+def test_cookies_of_other_programs_of_this_machine_do_not_hide_ours(visit, kept, other):
+    visitor = visit(application(kept, Door(8765, token="secret")))
+    for ours, status in (("sparsewire-8765=secret", 200), ("sparsewire-8765=secre", 403), ("", 403)):
+        cookie = f"{other}{ours}".encode("latin-1")
+        assert visitor.get("/api/overview", headers={"host": HERE, "cookie": cookie}).status_code == status

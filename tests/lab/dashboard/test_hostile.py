@@ -7,15 +7,15 @@ from typing import Literal
 
 import pytest
 
-from sparsewire.lab.curves import packed
 from sparsewire.lab.dashboard.app import application
 from sparsewire.lab.dashboard.guard import Door
-from sparsewire.lab.database import connect, transaction
-from sparsewire.lab.live import LiveStream, work_folder
-from sparsewire.lab.rows import Ending, insert
-from sparsewire.lab.runs import enlist, run_of
 from sparsewire.lab.spec import Spec, canonical, run_id
+from sparsewire.lab.storage.curves import packed
+from sparsewire.lab.storage.database import connect, transaction
+from sparsewire.lab.storage.rows import Ending, insert
+from sparsewire.lab.storage.runs import enlist, run_of
 from sparsewire.lab.store import Store
+from sparsewire.lab.trials.live import LiveStream, work_folder
 
 pytest.importorskip("starlette", reason="the dashboard is made with starlette")
 

@@ -3,11 +3,12 @@
 import json
 import os
 import random
+from pathlib import Path
 
 import pytest
 
 from sparsewire.lab.dashboard.live_tails import LiveTails
-from sparsewire.lab.live import running
+from sparsewire.lab.trials.live import running
 
 RUN = "b32df87e9aae13e4"
 
@@ -86,3 +87,26 @@ def test_what_is_no_trial_is_left_out(tmp_path, spoil):
     found = tails.read()
     assert found[f"{RUN}-1"].series == {"a": [(1, 1.0)]}
     assert not found.get(f"{RUN}-0") or not found[f"{RUN}-0"].series
+
+
+@pytest.mark.parametrize(
+    ("seed", "more"),
+    [(9999999999999999999, {}), (-9999999999999999999, {}), (0, {"started": float("nan")}), (0, {"started": -1e999})],
+)
+def test_what_no_trial_can_say_is_left_out(tmp_path, seed, more):
+    head(tmp_path, 1)
+    head(tmp_path, seed, **more)
+    assert list(LiveTails(tmp_path).read()) == [f"{RUN}-1"]
+
+
+def test_a_folder_in_the_place_of_a_file_takes_no_handle(tmp_path):
+    head(tmp_path, 1)
+    other = head(tmp_path).parent / "head.json"
+    other.unlink()
+    other.mkdir()
+    tails = LiveTails(tmp_path)
+    tails.read()
+    handles = Path("/proc/self/fd")
+    before = len(list(handles.iterdir()))
+    assert [list(tails.read()) for _ in range(5)] == [[f"{RUN}-1"]] * 5
+    assert len(list(handles.iterdir())) == before

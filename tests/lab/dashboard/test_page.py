@@ -5,9 +5,9 @@ import time
 
 import pytest
 
-from sparsewire.lab.rows import Content, Ending
 from sparsewire.lab.spec import run_id
-from sparsewire.lab.spool import hand_in
+from sparsewire.lab.storage.rows import Content, Ending
+from sparsewire.lab.storage.spool import hand_in
 from sparsewire.lab.store import Store
 
 pytest.importorskip("uvicorn", reason="the dashboard is served by uvicorn")
@@ -67,6 +67,7 @@ def test_filter_sort_group_and_address(browser, served, kept):
     assert browser.value("location.hash") == "#/?where=rule%3Dset&sort=-loss"
     browser.value("group.value = 'strength'; group.dispatchEvent(new Event('change'))")
     browser.until("document.querySelectorAll('#legend li').length === 3")
+    browser.until("document.querySelector('#table a')")
     browser.value("document.querySelector('#table a').click()")
     browser.until("document.querySelector('#trial .pairs')")
     browser.value("history.back()")
@@ -124,5 +125,64 @@ def test_ticks_choose_what_is_drawn_and_the_keyboard_stays_in_its_place(browser,
     browser.until("document.querySelectorAll('#legend li').length === 8")
     browser.value("document.querySelector('#charts canvas').focus()")
     browser.do("Input.dispatchKeyEvent", type="keyDown", key="ArrowRight", windowsVirtualKeyCode=39)
-    browser.until("document.querySelector('#charts [role=status]').innerText.startsWith('step ')")
+    browser.until("document.querySelector('#charts [role=status]').innerText.startsWith('step 1')")
+    for key, hidden in (("+", "false"), ("-", "false"), ("Escape", "true")):
+        browser.do("Input.dispatchKeyEvent", type="keyDown", key=key)
+        browser.until(f"whole.hidden === {hidden}")
     assert browser.complaints() == []
+
+
+def test_numbers_are_shown_with_four_figures_and_charts_of_nearly_equal_ones_end(browser, served, kept):
+    _, address = served(kept)
+    browser.open(address)
+    shown = browser.value(
+        "import('./words.js').then(({ number }) => "
+        "[0.0003, 0.0005, -0.00012346, 0.0123456, 0.123456, 12.3456, 12345.6].map((value) => number(value)))"
+    )
+    assert shown == ["0.0003", "0.0005", "−0.0001235", "0.01235", "0.1235", "12.35", "12346"]
+    drawn = browser.value(
+        """import('./chart.js').then(({ Chart }) =>
+           [[0.8999999999999999, 0.9], [1, 1], [0, 5e-324], [-1e308, 1e308]].map(([low, high]) =>
+             [[1, 2], [1, 1.0000000000000002]].map(([from, to]) => {
+               const chart = new Chart('x', {}), points = [[from, low], [to, high]];
+               document.body.replaceChildren(chart.element);
+               chart.show([{ key: 'x', label: 'x', look: { colour: 1, stroke: 0 }, points }], false, null);
+               return chart.width > 0;
+             })))"""
+    )
+    assert drawn == [[True, True]] * 4
+    assert browser.complaints() == []
+
+
+def test_the_next_trial_is_seen_whole_whatever_was_looked_at_closely_before(browser, served, kept, specs):
+    last = "performance.getEntriesByType('resource').filter((one) => one.name.includes('api/curves')).at(-1).name"
+    _, address = served(kept)
+    browser.open(f"{address}#/trial/{run_id(specs[0])}/0")
+    browser.until("document.querySelector('#trial canvas')?.clientWidth > 0")
+    browser.value("document.querySelector('#trial canvas').scrollIntoView({ block: 'center' })")
+    box = browser.value("document.querySelector('#trial canvas').getBoundingClientRect().toJSON()")
+    across = [box["x"] + box["width"] * part for part in (0.3, 0.5, 0.6)]
+    for kind, x in zip(("mousePressed", "mouseMoved", "mouseReleased"), across, strict=True):
+        browser.do("Input.dispatchMouseEvent", type=kind, x=x, y=box["y"] + 60, button="left", buttons=1, clickCount=1)
+    browser.until(f"{last}.includes('low=')")
+    assert browser.complaints() == []
+    browser.value(f"location.hash = '#/trial/{run_id(specs[1])}/0'")
+    browser.until(f"{last}.includes('{run_id(specs[1])}')")
+    assert "low=" not in browser.value(last)
+    assert browser.complaints() == []
+
+
+def test_between_two_points_there_is_still_a_line(browser, served, kept):
+    _, address = served(kept)
+    browser.open(address)
+    seen = browser.value(
+        """import('./chart.js').then(({ Chart }) => {
+             const chart = new Chart('x', {}), line = { key: 'x', label: 'x', look: { colour: 1, stroke: 0 } };
+             document.body.replaceChildren(chart.element);
+             chart.show([{ ...line, points: [[100, 1], [200, 2]] }], false, [120, 180]);
+             const { x0, x1, low, high } = chart.scale;
+             chart.point(60);
+             return [x0, x1, low < 1, high > 2, chart.tip.hidden];
+           })"""
+    )
+    assert seen == [120, 180, True, True, True]

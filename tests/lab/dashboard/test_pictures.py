@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 
 from sparsewire.errors import RequestError, StoreError
-from sparsewire.lab.artefacts import write_arrays
 from sparsewire.lab.dashboard.draw_network import graph_of, picture
 from sparsewire.lab.dashboard.pictures import Pictures, Source
+from sparsewire.lab.storage.artefacts import write_arrays
 
 NETWORK = {
     "sizes": np.array([2, 2, 1]), "rows_0_1": np.array([0, 1]), "columns_0_1": np.array([1, 0]),

@@ -7,8 +7,8 @@ import pytest
 
 from sparsewire.errors import StoreError
 from sparsewire.lab.dashboard.reader import Reader
-from sparsewire.lab.rows import Content, Ending
-from sparsewire.lab.spool import hand_in
+from sparsewire.lab.storage.rows import Content, Ending
+from sparsewire.lab.storage.spool import hand_in
 from sparsewire.lab.store import Store
 
 

@@ -49,7 +49,7 @@ def facts() -> dict[str, object]:
         "threads": torch.get_num_threads(),
         "omp": os.environ["OMP_NUM_THREADS"],
         "deaf": signal.getsignal(signal.SIGINT) == signal.SIG_IGN,
-        "store": [name for name in ("sparsewire.lab.store", "sparsewire.lab.database") if name in sys.modules],
+        "store": [name for name in ("sparsewire.lab.store", "sparsewire.lab.storage.database") if name in sys.modules],
     }
 
 
@@ -75,7 +75,9 @@ def children() -> list[psutil.Process]:
     found = []
     for process in psutil.Process().children(recursive=True):
         try:
-            if process.status() != psutil.STATUS_ZOMBIE and "resource_tracker" not in " ".join(process.cmdline()):
+            line = " ".join(process.cmdline())
+            # other tests of this process may have a browser open
+            if process.status() != psutil.STATUS_ZOMBIE and "python" in line and "resource_tracker" not in line:
                 found.append(process)
         except psutil.NoSuchProcess:
             pass

@@ -1,5 +1,6 @@
 """The rules of running on dask, on two local workers: one order a worker, nothing kept, loopback alone, silence."""
 
+import asyncio
 import collections
 import contextlib
 import os
@@ -18,7 +19,7 @@ import pytest
 from sparsewire.errors import SparsewireError, StoreError
 from sparsewire.lab.executors import own_cores
 from sparsewire.lab.executors.cluster import Cluster
-from sparsewire.lab.executors.contract import Ended, Receipt
+from sparsewire.lab.executors.contract import Ended, Order, Receipt
 from sparsewire.lab.executors.worker_start import obey
 
 pytest.importorskip("distributed")
@@ -142,6 +143,14 @@ def test_what_the_work_raises_is_raised_here(tools: SimpleNamespace, nothing_lef
 def test_what_would_end_a_worker_is_an_error(tools: SimpleNamespace) -> None:
     with pytest.raises(RuntimeError, match=r"the work on demo, seed 5, raised SystemExit\(3\)"):
         obey(tools.work, tools.order("exit", 5))
+
+
+def test_what_is_no_exception_is_an_error_too(tools: SimpleNamespace) -> None:
+    def panics(order: Order) -> Receipt:
+        raise asyncio.CancelledError("in Rust")  # dask would take it for its own, and others for nothing
+
+    with pytest.raises(RuntimeError, match=r"seed 5, raised CancelledError\('in Rust'\)"):
+        obey(panics, tools.order("quick", 5))
 
 
 def test_work_that_cannot_travel_is_an_error(tools: SimpleNamespace, nothing_left: None) -> None:

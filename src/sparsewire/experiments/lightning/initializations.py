@@ -22,9 +22,9 @@ from sparsewire.experiments.lightning.setup import (
     places,
     train,
 )
-from sparsewire.lab.charts import Chart, distributions, series
 from sparsewire.lab.experiment import Experiment, Outcome, Scale, Trial
-from sparsewire.lab.findings import Block, Claim, ClaimTable, Grid, Section
+from sparsewire.lab.reporting.charts import Chart, distributions, series
+from sparsewire.lab.reporting.findings import Block, Claim, ClaimTable, Grid, Section
 from sparsewire.lab.spec import Spec
 from sparsewire.models.initialize import lightning_
 

@@ -11,9 +11,9 @@ from pydantic import Field
 from sparsewire.analysis.paths import complete_path_fraction
 from sparsewire.experiments import CATALOGUE
 from sparsewire.experiments.lightning.setup import SOURCE, Hidden, Source, as_published, by_spec, network
-from sparsewire.lab.charts import Chart, Series
 from sparsewire.lab.experiment import Experiment, Outcome, Scale, Trial
-from sparsewire.lab.findings import Block, Claim, ClaimTable, Grid, Section
+from sparsewire.lab.reporting.charts import Chart, Series
+from sparsewire.lab.reporting.findings import Block, Claim, ClaimTable, Grid, Section
 from sparsewire.lab.spec import Spec
 from sparsewire.models import initialize
 

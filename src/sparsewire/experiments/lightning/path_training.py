@@ -18,9 +18,9 @@ from sparsewire.experiments.lightning.setup import (
     network,
     train,
 )
-from sparsewire.lab.charts import Chart, Series
 from sparsewire.lab.experiment import Experiment, Outcome, Scale, Trial
-from sparsewire.lab.findings import Claim, ClaimTable, Section
+from sparsewire.lab.reporting.charts import Chart, Series
+from sparsewire.lab.reporting.findings import Claim, ClaimTable, Section
 from sparsewire.lab.spec import Spec
 
 NAME: Final = "lightning.path_training"

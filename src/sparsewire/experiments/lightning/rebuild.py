@@ -27,9 +27,9 @@ from sparsewire.experiments.lightning.setup import (
     places,
     train,
 )
-from sparsewire.lab.charts import Chart, series
 from sparsewire.lab.experiment import Experiment, Outcome, Scale, Trial
-from sparsewire.lab.findings import Claim, ClaimTable, Grid, Section
+from sparsewire.lab.reporting.charts import Chart, series
+from sparsewire.lab.reporting.findings import Claim, ClaimTable, Grid, Section
 from sparsewire.lab.spec import Spec
 from sparsewire.models.initialize import signed_constant_
 from sparsewire.structure.masks import Masks

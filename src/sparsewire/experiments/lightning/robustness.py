@@ -18,9 +18,9 @@ from sparsewire.experiments.lightning.setup import (
     network,
     train,
 )
-from sparsewire.lab.charts import Chart, heat_rows
 from sparsewire.lab.experiment import Experiment, Outcome, Scale, Trial
-from sparsewire.lab.findings import Claim, ClaimTable, Note, Section
+from sparsewire.lab.reporting.charts import Chart, heat_rows
+from sparsewire.lab.reporting.findings import Claim, ClaimTable, Note, Section
 from sparsewire.lab.spec import Spec
 from sparsewire.models.initialize import lightning_
 

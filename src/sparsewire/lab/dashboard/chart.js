@@ -15,6 +15,8 @@ function nice(low, high, most) {
   const power = 10 ** Math.floor(Math.log10(raw));
   const step = [1, 2, 2.5, 5, 10].map((factor) => factor * power).find((size) => size >= raw * 0.999) ?? power * 10;
   const ticks = [];
+  // between numbers that are nearly equal, steps are lost in rounding and the loop would never end
+  if (!(step > Math.max(Math.abs(low), Math.abs(high)) * 1e-12)) return ticks;
   for (let index = Math.ceil(low / step - 1e-9); index * step <= high + step * 1e-9; index++) ticks.push(Number((index * step).toPrecision(12)));
   return ticks;
 }
@@ -40,6 +42,7 @@ export class Chart {
     this.log = false;
     this.emphasis = null;
     this.at = null;
+    this.atStep = null;
     this.canvas = node("canvas", { tabIndex: 0, role: "img" });
     this.tip = node("div", { class: "tip", hidden: true });
     this.note = node("p", { class: "hidden", role: "status" });
@@ -73,6 +76,11 @@ export class Chart {
   key(event) {
     const steps = [...new Set(this.lines.flatMap((line) => line.points.map((point) => point[0])))].sort((a, b) => a - b);
     if (!steps.length || !this.scale) return;
+    const zoom = { "+": 0.25, "=": 0.25, "-": 1 }[event.key];
+    if (zoom && (zoom < 1 || this.range)) {  // who has no pointer looks closer around the step that was read
+      const { x0, x1 } = this.scale, middle = this.atStep ?? (x0 + x1) / 2;
+      return this.wishes.zoomed(middle - zoom * (x1 - x0), middle + zoom * (x1 - x0));
+    }
     const here = steps.findIndex((step) => step >= (this.atStep ?? steps[0]));
     const jump = event.shiftKey ? 10 : 1;
     const to = { ArrowRight: this.atStep === null ? here : here + jump, ArrowLeft: here - jump, Home: 0, End: steps.length - 1 }[event.key];
@@ -88,7 +96,7 @@ export class Chart {
     this.log = log;
     this.range = range;
     const what = lines.length === 1 ? "1 curve" : `${lines.length} curves`;
-    this.canvas.setAttribute("aria-label", clean(`${this.name}: ${what}. Arrow keys read the values.`));
+    this.canvas.setAttribute("aria-label", clean(`${this.name}: ${what}. Arrow keys read the values, plus and minus look closer and back.`));
     this.draw();
   }
 
@@ -96,20 +104,27 @@ export class Chart {
     return value !== null && Number.isFinite(value) && (!this.log || value > 0);
   }
 
-  scales(width, height) {
+  /** From where to where the points lie, of a range of steps or of all. */
+  extent(range) {
     let [x0, x1, y0, y1] = [Infinity, -Infinity, Infinity, -Infinity];
     for (const { points } of this.lines) for (const point of points) {
-      if (this.range && (point[0] < this.range[0] || point[0] > this.range[1])) continue;
+      if (range && (point[0] < range[0] || point[0] > range[1])) continue;
       x0 = Math.min(x0, point[0]); x1 = Math.max(x1, point[0]);
       for (const value of point.length > 2 ? [point[2], point[3]] : [point[1]]) {
         if (this.usable(value)) { y0 = Math.min(y0, value); y1 = Math.max(y1, value); }
       }
     }
+    return [x0, x1, y0, y1];
+  }
+
+  scales(width, height) {
+    let [x0, x1, y0, y1] = this.extent(this.range);
+    if (!(y1 >= y0)) [x0, x1, y0, y1] = this.extent(null);  // between two points there is the line from one to the other
     if (this.range) [x0, x1] = this.range;
     if (!(x1 >= x0) || !(y1 >= y0)) return null;
     if (x1 === x0) { x0 -= 1; x1 += 1; }
     const [a, b] = this.log ? [Math.log(y0), Math.log(y1)] : [y0, y1];
-    const pad = (b - a) * 0.05 || Math.abs(a) * 0.05 || 1;
+    const pad = b - a > Math.abs(a) * 1e-10 ? (b - a) * 0.05 : Math.abs(a) * 0.05 || 1;  // what differs by rounding is level
     const [low, high] = [a - pad, b + pad];
     const right = width - MARGIN.right, bottom = height - MARGIN.bottom;
     return {
@@ -227,9 +242,10 @@ export class Chart {
 
   /** The values nearest to the pointer: of each line the one at the step that is nearest over all. */
   nearest() {
-    const step = this.step(this.at);
+    const step = this.step(this.at), { x0, x1 } = this.scale;
     let best = null;
     for (const { points } of this.lines) for (const point of points) {
+      if (point[0] < x0 || point[0] > x1) continue;
       if (this.usable(point[1]) && (best === null || Math.abs(point[0] - step) < Math.abs(best - step))) best = point[0];
     }
     const slack = Math.abs(this.step(this.at + 5) - step);
@@ -253,7 +269,7 @@ export class Chart {
     }
     if (this.at === null) return;
     const { step, values } = this.nearest();
-    if (step === null) return;
+    if (step === null) { this.tip.hidden = true; return; }
     this.atStep = step;
     const { x, y } = this.scale;
     pen.strokeStyle = colour("muted");

@@ -4,13 +4,13 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from functools import partial
 from typing import Any, NamedTuple
 
-from sparsewire.lab.conditions import Condition
 from sparsewire.lab.dashboard.filters import filter_for, fits
 from sparsewire.lab.dashboard.grouping import in_order
 from sparsewire.lab.dashboard.known import Known
 from sparsewire.lab.dashboard.plain_values import LONGEST_NAME, plain, short
 from sparsewire.lab.dashboard.single_trials import curve_names
-from sparsewire.lab.queries import Row
+from sparsewire.lab.storage.conditions import Condition
+from sparsewire.lab.storage.queries import Row
 from sparsewire.lab.store import Store
 
 _LOOKS, _LOOK = 4, 75  # rows are looked at in so many places, so many in each

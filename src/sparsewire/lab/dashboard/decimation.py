@@ -59,6 +59,8 @@ def within(points: Sequence[Point], low: float | None, high: float | None) -> li
     Example:
         >>> within([(1, 0.5), (2, 0.4), (3, 0.3), (4, 0.2)], 2.5, 3.5)
         [(2, 0.4), (3, 0.3), (4, 0.2)]
+        >>> within([(1, 0.5), (2, 0.4), (3, 0.3)], 1.25, 1.75)
+        [(1, 0.5), (2, 0.4)]
     """
     if low is None and high is None:
         return list(points)
@@ -67,6 +69,7 @@ def within(points: Sequence[Point], low: float | None, high: float | None) -> li
         for index, (step, _) in enumerate(points)
         if (low is None or step >= low) and (high is None or step <= high)
     ]
-    if not inside:
-        return []
+    if not inside:  # between two points there is the line from one to the other
+        beyond = next((index for index, (step, _) in enumerate(points) if high is not None and step > high), 0)
+        return list(points[beyond - 1 : beyond + 1]) if beyond else []
     return list(points[max(inside[0] - 1, 0) : inside[-1] + 2])

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from sparsewire.errors import RequestError, SparsewireError, StoreError
-from sparsewire.lab.artefacts import Artefact, read_arrays
+from sparsewire.lab.storage.artefacts import Artefact, read_arrays
 
 if TYPE_CHECKING:
     import numpy as np

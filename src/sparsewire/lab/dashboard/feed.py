@@ -14,7 +14,7 @@ from sparsewire.lab.dashboard.live_tails import LiveTails, is_stopped
 from sparsewire.lab.dashboard.plain_values import short
 from sparsewire.lab.dashboard.reader import Reader
 from sparsewire.lab.dashboard.single_trials import ended_of, key_of
-from sparsewire.lab.live import Running
+from sparsewire.lab.trials.live import Running
 
 SECONDS = 0.5  # between two looks
 _SHARE = 10  # a look that took t seconds is followed by ten times t of rest

@@ -7,8 +7,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from sparsewire.errors import RequestError
-from sparsewire.lab.conditions import Condition, condition
 from sparsewire.lab.dashboard.plain_values import LONGEST_NAME
+from sparsewire.lab.storage.conditions import Condition, condition
 
 LONGEST = 2_000
 _MOST = 30
@@ -107,8 +107,10 @@ def value_of(row: Mapping[str, Any], name: str) -> Any:
 def _compares(found: Any, comparison: str, value: Any) -> bool:
     if comparison == "~":
         return found is not None and _word(value).lower() in _word(found).lower()
-    if value is None or (isinstance(value, float) and math.isnan(value)):
+    if value is None:
         return found is None and comparison == "="
+    if isinstance(value, float) and math.isnan(value):
+        return isinstance(found, float) and math.isnan(found) and comparison == "="
     if comparison == "=":
         return found is not None and (found == value or (isinstance(found, str) and found == _word(value)))
     if isinstance(found, bool | None) or isinstance(value, bool):

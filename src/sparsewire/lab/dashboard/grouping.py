@@ -71,7 +71,7 @@ def coarser(steps: Sequence[Step], columns: int) -> list[Step]:
 def _merged(some: Sequence[Step]) -> Step:
     count = len(some)
     return Step(
-        sum(one.step for one in some) / count, math.fsum(one.mean for one in some) / count,
+        sum(one.step for one in some) / count, math.fsum(one.mean / count for one in some),
         min(one.low for one in some), max(one.high for one in some), min(one.trials for one in some),
     )  # fmt: skip
 

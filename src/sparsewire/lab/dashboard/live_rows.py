@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from sparsewire.lab.dashboard.single_trials import fields_of
-from sparsewire.lab.live import Running
-from sparsewire.lab.runs import flattened
+from sparsewire.lab.storage.runs import flattened
+from sparsewire.lab.trials.live import Running
 
 
 def live_rows(root: Path, live: Mapping[str, Running], stopped: Collection[str] = ()) -> list[dict[str, Any]]:

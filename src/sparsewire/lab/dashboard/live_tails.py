@@ -6,14 +6,16 @@ import math
 import os
 import re
 import socket
+import stat
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from sparsewire.lab.live import WORK, Running
+from sparsewire.lab.trials.live import WORK, Running
 
 _FOLDER = re.compile(r"[0-9a-f]{16}-(0|-?[1-9][0-9]{0,18})")
+_LARGEST_SEED = 2**63
 _LARGEST_HEAD = 1 << 20
 _MOST_AT_ONCE = 4 << 20  # bytes of one trial a reading; the rest comes with the next
 _MOST_TRIALS = 2_000
@@ -55,7 +57,7 @@ class LiveTails:
 
         Example:
             >>> import tempfile
-            >>> from sparsewire.lab.live import LiveStream, work_folder
+            >>> from sparsewire.lab.trials.live import LiveStream, work_folder
             >>> root = Path(tempfile.mkdtemp())
             >>> head = {"run": "b32df87e9aae13e4", "experiment": "demo", "spec": "{}", "seed": 0}
             >>> stream, tails = LiveStream(work_folder(root, "b32df87e9aae13e4", 0), head), LiveTails(root)
@@ -97,9 +99,11 @@ class LiveTails:
         if name not in self._tails or self._tails[name].head_stamp != stamp:
             if about.st_size > _LARGEST_HEAD:
                 raise ValueError("no head of a trial")
-            head = json.loads(_bytes(folder / "head.json", 0, _LARGEST_HEAD))
+            head = json.loads(plain_bytes(folder / "head.json", 0, _LARGEST_HEAD))
             if f"{head['run']}-{head['seed']}" != name:
                 raise ValueError("the head of another trial")
+            if not -_LARGEST_SEED <= int(head["seed"]) < _LARGEST_SEED or not math.isfinite(float(head["started"])):
+                raise ValueError("a seed or a start that no trial can have")
             self._tails[name] = _Tail(head, stamp)
         return self._tails[name]
 
@@ -128,8 +132,17 @@ def _is_trial(entry: "os.DirEntry[str]") -> bool:
     return bool(_FOLDER.fullmatch(entry.name)) and entry.is_dir(follow_symlinks=False)
 
 
-def _bytes(path: Path, start: int, most: int) -> bytes:
+def plain_bytes(path: Path, start: int, most: int) -> bytes:
+    """At most so many bytes of a plain file, from `start` on; a link is not followed, a pipe is not waited for.
+
+    Raises:
+        ValueError: it is no plain file.
+        OSError: it cannot be read.
+    """
     handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    if not stat.S_ISREG(os.fstat(handle).st_mode):
+        os.close(handle)  # Python would not: a folder in the place of a file would take a handle at every look
+        raise ValueError(f"{path.name} is no plain file")
     with os.fdopen(handle, "rb") as file:
         file.seek(start)
         return file.read(most)
@@ -139,10 +152,10 @@ def _catch_up(tail: _Tail, path: Path, stamp: tuple[int, int]) -> None:
     if stamp == tail.stamp:
         return
     begin = tail.offset - len(tail.before)
-    new = _bytes(path, begin, _MOST_AT_ONCE)
+    new = plain_bytes(path, begin, _MOST_AT_ONCE)
     if not new.startswith(tail.before):  # written anew, as by a trial that went back to its checkpoint
         tail.offset, tail.points, tail.series, tail.fraction, tail.note = 0, 0, {}, 0.0, ""
-        tail.before, new = b"", _bytes(path, 0, _MOST_AT_ONCE)
+        tail.before, new = b"", plain_bytes(path, 0, _MOST_AT_ONCE)
     end = new.rfind(b"\n") + 1
     begin = tail.offset - len(tail.before)
     for line in _lines(new[len(tail.before) : end]):

@@ -10,8 +10,8 @@ from sparsewire.lab.dashboard.known import Known
 from sparsewire.lab.dashboard.pace import ended_at, pace
 from sparsewire.lab.dashboard.plain_values import short
 from sparsewire.lab.dashboard.plans import plan_of
-from sparsewire.lab.live import Running
 from sparsewire.lab.store import Store
+from sparsewire.lab.trials.live import Running
 
 _MOST_EXPERIMENTS = 100
 _NEWEST = 200

@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from sparsewire.errors import RequestError, StoreError
 from sparsewire.lab.dashboard.single_trials import Key
-from sparsewire.lab.live import work_folder
+from sparsewire.lab.trials.live import work_folder
 
 NETWORK = "network"
 _LARGEST = 64_000_000  # bytes of arrays

@@ -2,11 +2,11 @@
 
 import contextlib
 import json
-import os
 from pathlib import Path
 from typing import NamedTuple
 
-from sparsewire.lab.live import WORK
+from sparsewire.lab.dashboard.live_tails import plain_bytes
+from sparsewire.lab.trials.live import WORK
 
 _LARGEST = 4_096
 
@@ -35,10 +35,8 @@ def plan_of(root: Path, kept: int) -> Plan | None:
     """
     total = ended = 0
     for path in sorted((root / WORK).glob("*.run"))[:50]:
-        with contextlib.suppress(OSError, ValueError, KeyError, TypeError, RecursionError):
-            handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
-            with os.fdopen(handle, "rb") as file:
-                told = json.loads(file.read(_LARGEST))
+        with contextlib.suppress(OSError, ValueError, KeyError, TypeError, OverflowError, RecursionError):
+            told = json.loads(plain_bytes(path, 0, _LARGEST))
             one, behind, held = (int(told[name]) for name in ("total", "behind", "held"))
             if 0 < one < 10**9:
                 total += one

@@ -5,11 +5,11 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from sparsewire.errors import RequestError
-from sparsewire.lab.conditions import Condition
 from sparsewire.lab.dashboard.filters import conditions_of
 from sparsewire.lab.dashboard.single_trials import Key, key_of
 from sparsewire.lab.dashboard.table import MOST_ROWS
 from sparsewire.lab.dashboard.trial_curves import MOST_COLUMNS, MOST_NAMES, MOST_TRIALS, Window
+from sparsewire.lab.storage.conditions import Condition
 
 
 class Query(Protocol):

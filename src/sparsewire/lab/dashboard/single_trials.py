@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from sparsewire.errors import RequestError
-from sparsewire.lab.database import connect, transaction
-from sparsewire.lab.rows import read
+from sparsewire.lab.storage.database import connect, transaction
+from sparsewire.lab.storage.rows import read
 
 _KEY = re.compile(r"([0-9a-f]{16})-(0|-?[1-9][0-9]{0,18})")
 

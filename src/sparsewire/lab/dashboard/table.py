@@ -5,11 +5,11 @@ from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any
 
-from sparsewire.lab.conditions import Condition
 from sparsewire.lab.dashboard.filters import fits, value_of
 from sparsewire.lab.dashboard.known import Known
 from sparsewire.lab.dashboard.plain_values import LONGEST_NAME, plain, short
-from sparsewire.lab.queries import Row
+from sparsewire.lab.storage.conditions import Condition
+from sparsewire.lab.storage.queries import Row
 from sparsewire.lab.store import Store
 
 MOST_ROWS = 200

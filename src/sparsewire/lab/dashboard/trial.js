@@ -14,11 +14,13 @@ export class TrialPage {
     this.here = null;
     this.charts = new Map();
     this.log = false;
+    this.range = null;
   }
 
   async open(run, seed) {
     this.here = { run, seed };
     this.charts.clear();
+    this.range = null;
     this.drawn = null;
     this.pictured = -REPAINT;
     replace(this.place, node("p", { class: "remark" }, "…"));

@@ -4,19 +4,19 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
-from sparsewire.lab.conditions import Condition
 from sparsewire.lab.dashboard.columns import spread_rows, word_of
 from sparsewire.lab.dashboard.decimation import Point, thinned, within
 from sparsewire.lab.dashboard.grouping import Band, coarser, in_order
 from sparsewire.lab.dashboard.live_rows import curve_of
 from sparsewire.lab.dashboard.plain_values import finite, short
 from sparsewire.lab.dashboard.single_trials import Key, numbers_of
-from sparsewire.lab.live import Running
+from sparsewire.lab.storage.conditions import Condition
 from sparsewire.lab.store import Store
+from sparsewire.lab.trials.live import Running
 
 MOST_TRIALS, MOST_NAMES, MOST_COLUMNS = 60, 24, 2_000
 _MOST_POINTS = 400_000  # of one answer
-_MOST_GROUPS, _MOST_MEMBERS, _AT_ONCE = 15, 180, 20
+_MOST_GROUPS, _MOST_MEMBERS = 15, 180
 
 
 class Window(NamedTuple):
@@ -43,10 +43,9 @@ def curves_of_trials(
         one = live[str(key)]
         found[str(key)] = {name: shown(curve_of(one, name), window) for name in names}
     numbers = numbers_of(store.folder, [key for key in keys if str(key) not in live])
-    for some in _chunks(list(numbers.items())):
-        kept = store.curves([number for _, number in some], names)
-        for key, number in some:
-            found[str(key)] = {name: shown(points, window) for name, points in kept.get(number, {}).items()}
+    for key, number in numbers.items():  # one after another: all together could be millions of points
+        kept = store.curves([number], names).get(number, {})
+        found[str(key)] = {name: shown(points, window) for name, points in kept.items()}
     return {"curves": found, "live": [str(key) for key in under_way]}
 
 
@@ -81,15 +80,10 @@ def curves_of_groups(
 
 def _bands(store: Store, trials: Sequence[int], names: Sequence[str], window: Window) -> dict[str, Any]:
     found = {name: Band() for name in names}
-    for some in _chunks(trials):  # a few at a time: all of them at once could be millions of points
-        for curves in store.curves(some, names).values():
-            for name, points in curves.items():
-                found[name].add(within(points, *window[1:]))
+    for trial in trials:
+        for name, points in store.curves([trial], names).get(trial, {}).items():
+            found[name].add(within(points, *window[1:]))
     return {
         name: [tuple(step) for step in coarser(band.steps(), window.columns) if math.isfinite(step.mean)]
         for name, band in found.items()
     }
-
-
-def _chunks(some: Sequence[Any]) -> list[Sequence[Any]]:
-    return [some[start : start + _AT_ONCE] for start in range(0, len(some), _AT_ONCE)]

@@ -7,14 +7,14 @@ from pathlib import Path
 from typing import Any
 
 from sparsewire.errors import UnknownNameError
-from sparsewire.lab.conditions import Condition
 from sparsewire.lab.dashboard.live_rows import curves_of, live_rows
 from sparsewire.lab.dashboard.pictures import Source, kept_network, live_network
 from sparsewire.lab.dashboard.plain_values import LONGEST_NAME, plain, short
 from sparsewire.lab.dashboard.single_trials import Key, Single, kept_trial
 from sparsewire.lab.dashboard.table import cells
-from sparsewire.lab.live import Running
+from sparsewire.lab.storage.conditions import Condition
 from sparsewire.lab.store import Store
+from sparsewire.lab.trials.live import Running
 
 TRIAL = "trial of the store"
 _MOST = 500

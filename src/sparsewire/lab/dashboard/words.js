@@ -47,7 +47,7 @@ export function number(value, digits = 4) {
 }
 
 function short(value, digits) {
-  const whole = Math.max(Math.ceil(Math.log10(Math.abs(value) || 1)), 1);
+  const whole = Math.floor(Math.log10(Math.abs(value))) + 1;  // below 0 where zeros follow the point: they count for nothing
   return String(Number(value.toFixed(Math.max(digits - whole, 0))));
 }
 

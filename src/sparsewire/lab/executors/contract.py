@@ -20,7 +20,7 @@ class Order:
         every: seconds between two checkpoints.
         sweep: a name for this run of the runner; the file `work/<sweep>.stop` in the store's folder asks its trials
             to keep a checkpoint and to stop.
-        loggers: where else metrics go, see `lab.loggers`.
+        loggers: where else metrics go, see `lab.trials.loggers`.
     """
 
     experiment: str

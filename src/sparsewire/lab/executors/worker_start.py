@@ -48,7 +48,9 @@ def obey(work: Work, order: Order) -> Receipt:
     """Does one order; what would end the process becomes an error that travels to the coordinator."""
     try:
         return work(order)
-    except (SystemExit, KeyboardInterrupt) as cause:
+    except Exception:
+        raise
+    except BaseException as cause:  # noqa: BLE001 - those of extension modules too, for which nobody would look
         raise RuntimeError(f"the work on {order.experiment}, seed {order.seed}, raised {cause!r}") from None
 
 

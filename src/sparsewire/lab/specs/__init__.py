@@ -1,0 +1,1 @@
+"""What a run is, written down: TOML files, sweeps, overrides."""

@@ -1,0 +1,1 @@
+"""How the store keeps what was found: the spool, the database, tables for other programs."""
