@@ -175,3 +175,14 @@ def test_workers_are_not_waited_for_a_second_time(tmp_path: Path, monkeypatch: p
     result = do("run", "lightning.robustness", *SMALL[:-1], "local", "--scale", "smoke", "--store", tmp_path / "s")
     assert result.exit_code == 0, result.output
     assert graces == [0.0]
+
+
+def test_list_shows_what_can_be_changed_as_a_file_that_runs(tmp_path: Path) -> None:
+    (tmp_path / "my.toml").write_text(do("list", "lightning.robustness").stdout)
+    text = (tmp_path / "my.toml").read_text()
+    assert "\nhidden = [300, 100]\n" in text
+    assert "# specs at each scale: smoke: 4 × 1 seeds" in text
+    result = do("run", tmp_path / "my.toml", *SMALL, "--store", tmp_path / "s")
+    assert "1 done of 1 trials" in result.stdout, result.output
+    assert len(do("list", "lightning").stdout.split("experiment = ")) == 6
+    refused("no experiment is named 'lightnin'; did you mean 'lightning'", "list", "lightnin")

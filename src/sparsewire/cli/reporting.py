@@ -18,18 +18,39 @@ if TYPE_CHECKING:
 FILE = click.Path(path_type=Path)
 
 
-@click.command("list", cls=Command, example="sparsewire list")
+@click.command("list", cls=Command, example="sparsewire list\nsparsewire list lightning.robustness")
+@click.argument("name", type=ExperimentName(), required=False)
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-def list_(as_json: bool) -> None:
-    """Show what can be run."""
-    from sparsewire.experiments import CATALOGUE
+def list_(name: str | None, as_json: bool) -> None:
+    """Show what can be run.
 
+    With NAME: the fields of its specs with their defaults, as a file that `sparsewire run` takes.
+    """
+    from sparsewire.experiments import CATALOGUE, names
+
+    shown = {full: CATALOGUE[full] for full in names(name)}
     if as_json:
-        rows: Any = [{"name": name, "title": entry.title, "source": entry.source} for name, entry in CATALOGUE.items()]
+        rows: Any = [{"name": full, "title": entry.title, "source": entry.source} for full, entry in shown.items()]
         give_json({"experiments": rows})
-        return
-    table(("name", "what it shows", "source"), [(name, entry.title, entry.source) for name, entry in CATALOGUE.items()])
-    say("sparsewire run NAME does it; the part before the dot stands for the whole paper.")
+    elif name is None:
+        table(("name", "what it shows", "source"), [(full, one.title, one.source) for full, one in shown.items()])
+        say("sparsewire run NAME does it; the part before the dot stands for the whole paper.")
+        say("sparsewire list NAME shows what can be changed.")
+    else:
+        say("\n".join(_template(full) for full in shown))
+
+
+def _template(name: str) -> str:
+    """The defaults of an experiment's specs as TOML, under what a reader should know of it."""
+    from sparsewire.experiments import find
+    from sparsewire.lab.specs.spec_files import write_spec
+
+    [experiment] = find(name)
+    sizes = ", ".join(
+        f"{scale}: {len(experiment.specs(scale))} × {experiment.seeds[scale]} seeds" for scale in experiment.seeds
+    )
+    head = (experiment.title, experiment.source, f"specs at each scale: {sizes}")
+    return "\n".join([*(f"# {line}" for line in head), write_spec(experiment.spec.model_validate({}))])
 
 
 @click.command(cls=Command, example="sparsewire report lightning.rebuild --html report.html --csv trials.csv")

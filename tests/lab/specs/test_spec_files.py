@@ -85,7 +85,7 @@ def test_all_that_the_experiments_plan_reads_back_equal(tmp_path, experiment, sc
 
 def test_several_specs_are_written_as_what_they_share_and_a_list():
     text = write_spec(SpecFile((Strict(paths=1), Strict(paths=2)), (0, 5)))
-    lists = '[[sweep.list]]\n"paths" = 1\n\n[[sweep.list]]\n"paths" = 2\n'
+    lists = "[[sweep.list]]\npaths = 1\n\n[[sweep.list]]\npaths = 2\n"
     assert text == f'experiment = "strict"\nseeds = [0, 5]\n\n[spec]\n\n{lists}'
 
 
@@ -97,8 +97,8 @@ def test_only_specs_of_one_experiment_make_a_file(specs, found):
 
 def test_the_file_shows_defaults_but_no_none():
     text = write_spec(Toy(training=Training(epochs=2)))
-    assert 'experiment = "toy"\n\n[spec]\n"paths" = 20\n' in text
-    assert '"training" = { "epochs" = 2, "rate" = 0.1 }' in text
+    assert 'experiment = "toy"\n\n[spec]\npaths = 20\n' in text
+    assert "training = { epochs = 2, rate = 0.1 }" in text
     assert "limit" not in text
 
 

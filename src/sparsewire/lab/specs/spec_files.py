@@ -177,7 +177,11 @@ def write_spec(what: Spec | SpecFile) -> str:
 
 
 def _entries(texts: Mapping[str, str]) -> list[str]:
-    return [f"{_toml(name, name)} = {text}" for name, text in texts.items()]
+    return [f"{_key(name)} = {text}" for name, text in texts.items()]
+
+
+def _key(name: str) -> str:
+    return name if re.fullmatch("[A-Za-z0-9_-]+", name) else _toml(name, name)
 
 
 def _said(part: BaseModel) -> list[tuple[str, Any]]:
@@ -194,6 +198,6 @@ def _toml(value: Any, where: str) -> str:
         return f"[{', '.join(_toml(item, where) for item in value)}]"
     if isinstance(value, Mapping | BaseModel):
         entries = _said(value) if isinstance(value, BaseModel) else value.items()
-        inner = [f"{_toml(key, where)} = {_toml(item, f'{where}.{key}')}" for key, item in entries]
+        inner = [f"{_key(key)} = {_toml(item, f'{where}.{key}')}" for key, item in entries]
         return f"{{ {', '.join(inner)} }}" if inner else "{}"
     raise RequestError(f"spec: field {where!r} holds {shown(value)}, which TOML cannot say")
