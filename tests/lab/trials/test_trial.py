@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import torch
+from safetensors.numpy import load
 
 import sparsewire as sw
 from sparsewire.errors import CheckpointError, RequestError
@@ -17,7 +18,11 @@ def test_a_picture_holds_the_strongest_edges(tmp_path):
     model = mlp((100, 80, 10))
     trial = Trial(0, tmp_path)
     trial.show(sw.NetGraph.from_model(model))
+    live = load((tmp_path / "network.safetensors").read_bytes())
+    trial.finish()
     arrays = read_arrays(trial.artefacts["network"])
+    assert live.keys() == arrays.keys()
+    assert all(np.array_equal(live[name], arrays[name]) for name in arrays)
     assert arrays["sizes"].tolist() == [100, 80, 10]
     assert sum(len(arrays[name]) for name in arrays if name.startswith("values")) == 4000
     weight = model[0].weight.detach().numpy()
@@ -26,6 +31,20 @@ def test_a_picture_holds_the_strongest_edges(tmp_path):
     weakest = min(abs(arrays[name]).min() for name in arrays if name.startswith("values"))
     strengths = torch.cat([layer.weight.detach().abs().flatten() for layer in (model[0], model[2])])
     assert weakest == strengths.sort(descending=True).values[3999]
+
+
+def test_the_last_picture_is_kept_also_after_a_stop(tmp_path):
+    first, last = mlp((5, 4, 3)), mlp((5, 4, 3))
+    trial = Trial(0, tmp_path)
+    trial.show(sw.NetGraph.from_model(first))
+    trial.show(sw.NetGraph.from_model(last))  # too soon for who watches
+    trial.checkpoints().save(State({}, {}))
+    again = Trial(0, tmp_path)
+    again.checkpoints().load()
+    again.finish()
+    found = read_arrays(again.artefacts["network"])
+    assert found["values_1_2"].tolist() == last[2].weight.detach().flatten().tolist()
+    Trial(1, tmp_path).finish()  # nothing was shown: nothing is kept
 
 
 def test_a_plan_is_made_once_and_kept(tmp_path):

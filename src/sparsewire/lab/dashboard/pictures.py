@@ -39,12 +39,11 @@ def kept_network(root: Path, key: Key, artefacts: Mapping[str, str]) -> Source |
 
 def live_network(root: Path, key: Key) -> Source | None:
     """The arrays that a trial under way shows as its network; None where it shows none."""
-    home = work_folder(root, key.run, key.seed)
-    for path in (home / f"{NETWORK}.safetensors", home / "artefacts" / f"{NETWORK}.safetensors"):
-        with contextlib.suppress(OSError):
-            about = path.lstat()
-            if stat.S_ISREG(about.st_mode):
-                return Source(path, "", f"{about.st_mtime_ns}-{about.st_size}")
+    path = work_folder(root, key.run, key.seed) / f"{NETWORK}.safetensors"
+    with contextlib.suppress(OSError):
+        about = path.lstat()
+        if stat.S_ISREG(about.st_mode):
+            return Source(path, "", f"{about.st_mtime_ns}-{about.st_size}")
     return None
 
 

@@ -55,7 +55,7 @@ function short(value, digits) {
 export function metric(value) {
   if (typeof value !== "number") return number(value);
   const size = Math.abs(value);
-  if (Number.isInteger(value) && size >= 1000) return number(value);
+  if (Number.isInteger(value) && size > 100) return number(value);
   if (size !== 0 && (size < 1e-3 || size >= 1e6)) return value.toExponential(2).replace("-", "−");
   return value.toFixed(size >= 1000 ? 1 : size >= 100 ? 2 : size >= 10 ? 3 : 4).replace("-", "−");
 }

@@ -1,6 +1,7 @@
 """What a trial function is given: random numbers, and somewhere to put what it finds and how far it is."""
 
 import hashlib
+import math
 import re
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,99}")
 _GRACE = 1.5  # seconds
-_MOST_EDGES = 4_000  # of a picture; more cannot be told apart
+_SHOW_SECONDS = 1.0  # between two pictures for who watches
 Records = Sequence[tuple[str, float, int | None]]
 
 
@@ -67,6 +68,8 @@ class Trial:
         self._progress, self._recorded, self._is_stopped = progress, recorded, is_stopped
         self._records: list[tuple[str, float, int | None]] = []
         self._kept = 0
+        self._network: dict[str, np.ndarray[Any, Any]] = {}
+        self._shown = -math.inf
         self._trainings: set[str] = set()
         self._stop_seen = 0.0
 
@@ -129,22 +132,26 @@ class Trial:
         self._kept += 1
 
     def show(self, graph: "NetGraph") -> None:
-        """Keeps a picture of the network, which the dashboard shows while the trial goes on; its strongest edges.
+        """Shows the network: its strongest edges, on the dashboard while the trial goes on; the last one is kept.
 
         Args:
             graph: such as `NetGraph.from_model(model, masks)`.
         """
-        import numpy as np
+        from sparsewire.lab.trials.pictures import network_arrays, show_live
 
-        total = sum(block.nnz for block in graph.blocks.values())
-        shown = graph if total <= _MOST_EDGES else graph.strongest(_MOST_EDGES)
-        arrays: dict[str, Any] = {"sizes": np.asarray(graph.sizes, dtype=np.int64)}
-        for (source, target), block in shown.blocks.items():
-            edges = block.tocoo()
-            arrays[f"rows_{source}_{target}"] = edges.row.astype(np.int32)
-            arrays[f"columns_{source}_{target}"] = edges.col.astype(np.int32)
-            arrays[f"values_{source}_{target}"] = edges.data.astype(np.float32)
-        self.keep("network", arrays)
+        self._network = network_arrays(graph)
+        if time.monotonic() - self._shown >= _SHOW_SECONDS:
+            show_live(self._folder, self._network)
+            self._shown = time.monotonic()
+
+    def finish(self) -> None:
+        """Keeps what was only shown; called when the trial function has returned.
+
+        Raises:
+            StoreError: the disk is full or cannot be written.
+        """
+        if self._network:
+            self.keep("network", self._network)
 
     def report(self, fraction: float, note: str = "") -> None:
         """Says how far the trial is, from 0 to 1; costs nothing where nobody watches.
@@ -236,6 +243,7 @@ class Trial:
             "steps": torch.tensor([step or 0 for step in steps], dtype=torch.int64),
             "with step": torch.tensor([step is not None for step in steps], dtype=torch.bool),
         }
+        tensors |= {f"network {name}": torch.from_numpy(array.copy()) for name, array in self._network.items()}
         artefacts = [[name, artefact.path.name, artefact.sha256] for name, artefact in self.artefacts.items()]
         return State(tensors, {"names": names, "artefacts": artefacts, "kept": self._kept})
 
@@ -251,6 +259,8 @@ class Trial:
         ]
         self.artefacts = {name: Artefact(home / Path(file).name, sha) for name, file, sha in told.facts["artefacts"]}
         self._kept = told.facts["kept"]
+        shown = {name: tensor.numpy() for name, tensor in told.tensors.items() if name.startswith("network ")}
+        self._network = {name.removeprefix("network "): array for name, array in shown.items()}
         if self.on_restart is not None:
             self.on_restart(self._records)
 

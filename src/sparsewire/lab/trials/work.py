@@ -107,6 +107,8 @@ def _worked(
     finally:
         stream.close()
     _end(loggers, ending.state, ending.reason)
+    if ending.state != "failed":
+        trial.finish()
     content = Content(trial.metrics, trial.series, {name: kept.sha256 for name, kept in trial.artefacts.items()})
     return ending, hand_in(place.root, spec, seed, ending, content, trial.artefacts)
 
