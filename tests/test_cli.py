@@ -152,7 +152,7 @@ def test_names_in_the_options_are_those_of_the_library() -> None:
         ("Missing argument 'NAME", ["run"]),
         ("'--seeds': 0 is not in the range x>=1", ["run", "demo", "--seeds", "0"]),
         ("'--seeds': 'two' is not a valid integer", ["run", "demo", "--seeds", "two"]),
-        ("unexpected extra argument", ["list", "more"]),
+        ("unexpected extra argument", ["list", "demo", "more"]),
         ("absent.toml: No such file", ["run", "absent.toml"]),
         ("no data set that can be fetched is named 'mnits'; did you mean 'mnist'", ["data", "fetch", "mnits"]),
         ("expected an address", ["data", "fetch", "mnist", "--from", "file:///etc", "--to", "data"]),
