@@ -16,11 +16,7 @@ from sparsewire.lab.spec import Part
 O = TypeVar("O", bound=Part)  # noqa: E741 - the options of one kind of executor
 
 _KNOWN = ("here", "local", "slurm:FILE.toml", "kubernetes:FILE.toml", "tcp://HOST:PORT", "tls://HOST:PORT")
-_NEEDS = {
-    "distributed": "sweep",
-    "dask_jobqueue": "slurm",
-    "dask_kubernetes": "k8s",
-}  # package → the extra that holds it
+_EXTRAS = {"slurm": "slurm", "kubernetes": "k8s"}  # kind → the extra that holds what it needs; else "sweep"
 
 
 def executor(name: str, work: Work, workers: int | None = None) -> Executor:
@@ -51,7 +47,9 @@ def executor(name: str, work: Work, workers: int | None = None) -> Executor:
         return Here(work)
     if name not in ("local", "slurm", "kubernetes") and not (colon and kind in (*_FILES, *_SCHEMES)):
         raise UnknownNameError("executor", name, _KNOWN)
-    _demand("distributed", name)
+    if not rest and kind in _FILES:
+        raise RequestError(f"executor: found {name!r}, expected {kind}:FILE.toml; the file says what a worker is given")
+    _demand("distributed", name, kind)
     from sparsewire.lab.executors.cluster import Cluster
 
     if name == "local":
@@ -59,8 +57,6 @@ def executor(name: str, work: Work, workers: int | None = None) -> Executor:
     if kind in _SCHEMES:
         _refuse(workers, "a scheduler that others started has the workers that it has")
         return Cluster.at(name.removeprefix("insecure+"), work, insecure=kind.startswith("insecure+"))
-    if not rest:
-        raise RequestError(f"executor: found {name!r}, expected {kind}:FILE.toml; the file says what a worker is given")
     return _from_file(kind, Path(rest), work, workers)
 
 
@@ -74,11 +70,11 @@ def _from_file(kind: str, path: Path, work: Work, workers: int | None) -> Execut
     if kind == "slurm":
         from sparsewire.lab.executors.slurm import SlurmOptions
 
-        _demand("dask_jobqueue", kind)
+        _demand("dask_jobqueue", kind, kind)
         return Cluster.slurm(read_options(path, SlurmOptions, jobs=workers), work)
     from sparsewire.lab.executors.kubernetes import KubernetesOptions
 
-    _demand("dask_kubernetes", kind)
+    _demand("dask_kubernetes", kind, kind)
     return Cluster.kubernetes(read_options(path, KubernetesOptions, workers=workers), work)
 
 
@@ -112,11 +108,11 @@ def read_options(path: Path, kind: type[O], **instead: int | None) -> O:
         raise RequestError(f"executor: {path}: {where}: {fault['msg']}{found}") from None
 
 
-def _demand(package: str, name: str) -> None:
+def _demand(package: str, name: str, kind: str) -> None:
     if importlib.util.find_spec(package) is None:
         raise RequestError(
             f"executor: {name} needs the package {package.replace('_', '-')}: "
-            f'pip install "sparsewire[{_NEEDS[package]}]"'
+            f'pip install "sparsewire[{_EXTRAS.get(kind, "sweep")}]"'
         )
 
 
