@@ -15,7 +15,7 @@ import torch
 from sparsewire.errors import DivergedError, RequestError, StoreError, UnknownNameError
 from sparsewire.lab.executors.contract import Ended, Order
 from sparsewire.lab.experiment import Experiment
-from sparsewire.lab.runner import run
+from sparsewire.lab.runner import run, trials_left
 from sparsewire.lab.spec import Spec, canonical
 from sparsewire.lab.store import Store
 from sparsewire.lab.trials import interruption
@@ -66,7 +66,9 @@ def test_a_run_does_every_trial_once(tmp_path):
         draw(spec, trial)
 
     with Store.open(tmp_path) as store:
+        assert trials_left(toy(), "smoke", store) == 6
         first = run(toy(counted), "smoke", store)
+        assert (trials_left(toy(), "smoke", store), trials_left(toy(), "desk", store)) == (0, 3)
         assert calls == [(3, 0), (20, 0), (7, 0), (3, 1), (20, 1), (7, 1)]  # each spec's first seed comes first
         again = run(toy(counted), "smoke", store)
         assert len(calls) == 6

@@ -127,10 +127,9 @@ class _Job:
 
     def left(self, store: "Store") -> int:
         """How many trials the store does not hold yet."""
-        specs = self.experiment.specs(self.what) if isinstance(self.what, str) else self.what
-        seeds = self.seeds if self.seeds or not isinstance(self.what, str) else self.experiment.seeds[self.what]
-        numbers = range(seeds) if isinstance(seeds, int) else (seeds or ())
-        return sum(not store.is_done(spec, seed) for spec in specs for seed in numbers)
+        from sparsewire.lab.runner import trials_left
+
+        return trials_left(self.experiment, self.what, store, seeds=self.seeds)
 
 
 def _shown(jobs: "list[_Job]") -> "Scale | list[Spec]":

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from sparsewire.errors import CheckpointError, RequestError
-from sparsewire.files import write_aside
+from sparsewire.files import flush, write_aside
 from sparsewire.lab.checkpointing.checkpoint_manifest import MANIFEST_CAP, manifest, read_manifest
 from sparsewire.lab.checkpointing.tensor_files import Damage, open_regular, read_tensors, write_tensors
 from sparsewire.training.state import State
@@ -192,10 +192,6 @@ def _make(folder: Path) -> None:
     try:
         folder.mkdir(parents=True, exist_ok=True)
         for path in missing:
-            handle = os.open(path.parent, os.O_RDONLY)
-            try:
-                os.fsync(handle)
-            finally:
-                os.close(handle)
+            flush(path.parent)
     except OSError as cause:
         raise CheckpointError(f"cannot make the folder {folder}: {cause.strerror or cause}") from cause

@@ -73,6 +73,25 @@ def run(
     return _Sweep(experiment, store, executor, Watcher(progress), make).done(specs, numbers, budget)
 
 
+def trials_left(
+    experiment: Experiment, what: Scale | Sequence[Spec], store: Store, *, seeds: int | Sequence[int] | None = None
+) -> int:
+    """How many trials `run` would have to do, with the same arguments.
+
+    Raises:
+        RequestError: as `run` does.
+    """
+    specs, numbers = _plan(experiment, what, seeds)
+    return len(_left(specs, numbers, store))
+
+
+def _left(specs: Sequence[Spec], seeds: Sequence[int], store: Store) -> list[tuple[str, int]]:
+    """(canonical text, seed) of the trials that the store does not hold yet; each spec's first seed comes first."""
+    runs = {run_id(spec): canonical(spec) for spec in specs}
+    kept = store.done(runs)
+    return [(text, seed) for seed in seeds for run, text in runs.items() if (run, seed) not in kept]
+
+
 def _plan(
     experiment: Experiment, what: Scale | Sequence[Spec], seeds: int | Sequence[int] | None
 ) -> tuple[list[Spec], list[int]]:
@@ -124,17 +143,14 @@ class _Sweep:
 
     def done(self, specs: Sequence[Spec], seeds: Sequence[int], budget: float | None) -> Summary:
         """Everything that can be done before an end is asked for."""
-        texts = {canonical(spec): spec for spec in specs}
-        self._specs = texts
-        trials = [(text, seed) for seed in seeds for text in texts]
-        kept = self._store.done(run_id(spec) for spec in specs)
-        left = [(text, seed) for text, seed in trials if (run_id(texts[text]), seed) not in kept]
-        self._left.update((run_id(texts[text]), seed) for text, seed in left)
+        self._specs = {canonical(spec): spec for spec in specs}
+        total, left = len(specs) * len(seeds), _left(specs, seeds, self._store)
+        self._left.update((run_id(self._specs[text]), seed) for text, seed in left)
         self._todo.extend(self._order(spec=text, seed=seed) for text, seed in left)
-        skipped, begin, cut = len(trials) - len(left), time.monotonic(), False
-        self._watcher.begin(skipped, len(trials))
+        skipped, begin, cut = total - len(left), time.monotonic(), False
+        self._watcher.begin(skipped, total)
         sweep_rooms(self._store.folder, self._store.is_kept)
-        self._sign.begin({"total": len(trials), "behind": skipped, "held": self._store.count()})
+        self._sign.begin({"total": total, "behind": skipped, "held": self._store.count()})
         # a trial in this process lets nobody else act
         alarm = threading.Timer(min(budget or 0.0, threading.TIMEOUT_MAX), self._sign.put_up)
         alarm.daemon = True
@@ -151,7 +167,7 @@ class _Sweep:
             self._sign.end()
         self._ingest()
         return Summary(
-            self._experiment.name, len(trials), self._counts["done"], self._counts["diverged"], self._counts["failed"],
+            self._experiment.name, total, self._counts["done"], self._counts["diverged"], self._counts["failed"],
             skipped, interruption.asked, time.monotonic() - begin, tuple(self._failures), cut,
         )  # fmt: skip
 

@@ -2,13 +2,14 @@
 
 import contextlib
 import math
+from typing import get_args
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as some
 
 from sparsewire.errors import RequestError
-from sparsewire.lab.storage.conditions import Condition, condition
+from sparsewire.lab.storage.conditions import Comparison, Condition, condition
 
 
 @pytest.mark.parametrize(
@@ -45,7 +46,9 @@ def test_conditions_that_cannot_be():
 @given(some.text(max_size=20))
 def test_any_text_is_a_condition_or_refused(text):
     with contextlib.suppress(RequestError):
-        condition(text)
+        found = condition(text)
+        assert found.name in text
+        assert found.comparison in get_args(Comparison)
 
 
 @pytest.mark.parametrize("run", ["0123456789012345", "12345678e0123456", "1234567890123456", "b32df87e9aae13e4"])

@@ -86,12 +86,16 @@ def test_a_folder_without_a_head_is_no_trial(head, tmp_path, stream):
     assert running(tmp_path) == []
 
 
-def test_a_full_disk_costs_no_trial(tmp_path, stream, monkeypatch):
+def test_what_cannot_be_written_costs_no_trial(tmp_path, stream):
     path = work_folder(tmp_path, RUN, 3)
-    (path / "live.jsonl").unlink()
     path.rename(tmp_path / "gone")
     stream.record("loss", 1.0, 1)
     stream.close()
+    assert running(tmp_path) == []
+    (tmp_path / "gone").rename(path)
+    stream.record("loss", 0.5, 2)
+    stream.close()
+    assert running(tmp_path)[0].series["loss"][-1] == (2, 0.5)  # watching goes on when it can
 
 
 def test_how_far_a_trial_is_can_be_told_without_its_numbers(tmp_path, stream):
