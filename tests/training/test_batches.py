@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 from torch.utils.data import DataLoader, Dataset, IterableDataset, TensorDataset, WeightedRandomSampler, default_collate
 
 from sparsewire.errors import RequestError
-from sparsewire.training.batches import feed
+from sparsewire.training.batches import augmented, feed
 
 INPUTS, LABELS = torch.arange(22.0).view(11, 2), torch.arange(11)
 
@@ -164,3 +164,37 @@ def test_what_is_no_batch_is_refused():
 def test_impossible_batch_sizes_are_refused(size):
     with pytest.raises(RequestError, match="batch_size: found"):
         feed((INPUTS, LABELS), size)
+
+
+class TestAugmented:
+    def noisy(self, size=3):
+        return augmented(
+            feed((INPUTS, LABELS), size), lambda inputs, own: inputs + torch.rand(inputs.shape, generator=own)
+        )
+
+    def test_inputs_are_changed_and_labels_and_their_order_are_not(self):
+        order = generator(3)
+        torch.randint(2**62, (), generator=order)  # what the augmentation draws first
+        plain, changed = taken(feed((INPUTS, LABELS), 3), order), taken(self.noisy(), generator(3))
+        for (inputs, labels), (others, theirs) in zip(plain, changed, strict=True):
+            assert torch.equal(labels, theirs)
+            noise = others - inputs
+            assert 0 <= noise.min() < noise.max() < 1.001
+
+    def test_it_draws_anew_for_every_batch_and_pass_and_the_same_from_the_same_generator(self):
+        source, order = self.noisy(), generator(5)
+        first, second = taken(source, order), taken(source, order)
+        noises = [inputs - INPUTS[labels] for inputs, labels in first[:-1] + second[:-1]]
+        assert len({tuple(noise.flatten().tolist()) for noise in noises}) == len(noises)
+        again = taken(source, generator(5))
+        assert all(torch.equal(one, other) for (one, _), (other, _) in zip(first, again, strict=True))
+
+    @pytest.mark.parametrize("reuse", [False, True])
+    def test_a_pass_can_be_taken_up_in_its_middle(self, reuse):
+        source = self.noisy()
+        assert source.can_skip
+        assert source.samples is None  # else a native epoch would go past it
+        whole = taken(source, generator(6), reuse)
+        rest = [(inputs.clone(), labels) for inputs, labels in source.passes(generator(6), reuse, 2)]
+        assert len(rest) == len(whole) - 2
+        assert all(torch.equal(one, other) for (one, _), (other, _) in zip(whole[2:], rest, strict=True))

@@ -35,6 +35,8 @@ def frozen() -> nn.Module:
         ({"clip_norm": "1"}, "clip_norm: found '1'"),
         ({"clip_norm": True}, "clip_norm: found True"),
         ({"generator": 0}, "generator: found 0, a int"),
+        ({"augment": 0.1}, "augment: found 0.1, a float"),
+        ({"augment": nn.Dropout}, "augment: found the class Dropout"),
         ({"device": "cudaa"}, "device: found 'cudaa'"),
     ],
 )

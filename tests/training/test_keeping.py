@@ -139,6 +139,10 @@ def set_rule() -> Any:
     return Moves()
 
 
+def noisy(inputs: Tensor, generator: torch.Generator) -> Tensor:
+    return inputs + 0.1 * torch.rand(inputs.shape, generator=generator)
+
+
 CASES: dict[str, dict[str, Any]] = {
     "dense, update": {"route": "update", "model": chain, "optimizer": sgd},
     "dense, gradients": {"route": "gradients", "model": chain, "optimizer": adam},
@@ -166,6 +170,8 @@ CASES: dict[str, dict[str, Any]] = {
     "recurrent, clipped": {"route": "native", "model": "lstm", "optimizer": sgd, "data": "sequences", "clip_norm": 0.3},
     "data set": {"route": "gradients", "model": chain, "optimizer": adam, "data": "drawing"},
     "tensor data set": {"route": "update", "model": chain, "optimizer": sgd, "data": "tensors"},
+    "augmented": {"route": "gradients", "model": chain, "optimizer": adam, "augment": noisy},
+    "augmented convolution": {"route": "autograd", "model": convolution, "optimizer": momentum, "augment": noisy},
     "validated": {"route": "update", "model": chain, "optimizer": sgd, "validation": (INPUTS, LABELS)},
 }
 
@@ -181,7 +187,7 @@ def made(kind: Any) -> nn.Module:
 
 
 def trained(case: Mapping[str, Any], shelf: Shelf | None, **more: Any) -> tuple[nn.Module, Any, History]:
-    options = {key: value for key, value in case.items() if key in ("fused", "clip_norm", "validation")}
+    options = {key: value for key, value in case.items() if key in ("fused", "clip_norm", "validation", "augment")}
     data: Any = {
         "sequences": (SEQUENCES, LABELS),
         "drawing": Drawing(INPUTS, LABELS),

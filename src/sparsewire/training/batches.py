@@ -11,6 +11,8 @@ from sparsewire.errors import RequestError
 from sparsewire.structure.blocks import whole
 
 Batch: TypeAlias = tuple[Any, Any]
+# (the inputs of a batch, a generator to draw from) → the inputs that are trained on.
+Augment: TypeAlias = Callable[[Any, torch.Generator], Any]
 Data: TypeAlias = tuple[Tensor, Tensor] | Dataset[Any] | Iterable[Any]
 
 
@@ -90,6 +92,33 @@ def feed(data: Data, batch_size: int) -> Feed:
         "an iterable of (inputs, labels) batches; of a DataSet give its .train or .test, an IterableDataset as "
         "DataLoader(dataset, batch_size=…)"
     )
+
+
+def augmented(source: Feed, augment: Augment) -> Feed:
+    """The same batches with changed inputs, drawn anew in every pass.
+
+    Each batch has a generator of its own, made from one number that a pass draws before its order and from the batch's
+    place: so the pass can be taken up in its middle, and what one batch draws moves no other.
+
+    Args:
+        source: where the batches come from.
+        augment: (inputs, generator) → inputs; it must not change what it gets.
+
+    Example:
+        >>> some = feed((torch.zeros(4, 1), torch.arange(4)), batch_size=2)
+        >>> noisy = augmented(some, lambda inputs, generator: inputs + torch.rand(2, 1, generator=generator))
+        >>> first, second = (inputs for inputs, _ in noisy.passes(torch.Generator().manual_seed(0), False))
+        >>> first.shape, bool((first == second).any())
+        (torch.Size([2, 1]), False)
+    """
+
+    def passes(order: torch.Generator | None, reuse: bool, skip: int = 0) -> Iterator[Batch]:
+        drawer = torch.Generator().manual_seed(0) if order is None else order
+        first = int(torch.randint(2**62, (), generator=drawer, device=drawer.device))
+        for number, (inputs, labels) in enumerate(source.passes(order, reuse, skip), start=skip):
+            yield augment(inputs, torch.Generator().manual_seed(first + number)), labels
+
+    return Feed(passes, source.steps, can_skip=source.can_skip)
 
 
 def _of_tensors(inputs: Tensor, labels: Tensor, size: int) -> Feed:

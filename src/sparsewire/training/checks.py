@@ -38,8 +38,8 @@ def check_optimizer(optimizer: Any, model: nn.Module) -> None:
         raise RequestError("optimizer: found no parameter of `model` in it; make it from model.parameters()")
 
 
-def check_settings(loss: Any, clip_norm: Any, generator: Any) -> None:
-    """Refuses a loss that cannot be called, a norm that is none, a generator that is none.
+def check_settings(loss: Any, clip_norm: Any, generator: Any, augment: Any = None) -> None:
+    """Refuses a loss or an augmentation that cannot be called, a norm that is none, a generator that is none.
 
     Raises:
         RequestError: naming the argument.
@@ -56,6 +56,8 @@ def check_settings(loss: Any, clip_norm: Any, generator: Any) -> None:
         raise RequestError(
             f"generator: found {_shown(generator)}, expected a torch.Generator, e.g. torch.Generator().manual_seed(0)"
         )
+    if augment is not None and (isinstance(augment, type) or not callable(augment)):
+        raise RequestError(f"augment: found {_shown(augment)}, expected a function of (inputs, generator) → inputs")
 
 
 def _shown(value: Any) -> str:

@@ -11,7 +11,7 @@ from sparsewire.errors import RequestError
 from sparsewire.execution.kept_masks import masks_left
 from sparsewire.structure.blocks import whole
 from sparsewire.structure.masks import Masks
-from sparsewire.training.batches import Data, feed
+from sparsewire.training.batches import Augment, Data, augmented, feed
 from sparsewire.training.checks import check_model, check_optimizer, check_settings
 from sparsewire.training.epochs import Course, OnEpoch, all_epochs, run_together
 from sparsewire.training.fused import Loss
@@ -40,6 +40,7 @@ def fit(
     validation: Data | None = None,
     generator: torch.Generator | None = None,
     clip_norm: float | None = None,
+    augment: Augment | None = None,
     progress: bool | Report | None = None,
     on_epoch: OnEpoch | None = None,
     fused: bool | None = None,
@@ -69,6 +70,8 @@ def fit(
         generator: draws the order of the samples, a new permutation for every epoch; None: one with seed 0, so that the
             samples are shuffled and the run can be repeated. The global seed is not touched.
         clip_norm: the largest norm of all gradients together; larger ones are scaled down.
+        augment: changes the inputs of each batch before a step, such as `data.shift_and_flip()`: a function of them and
+            of a generator to draw from, which follows from `generator` and differs for every batch.
         progress: True for a bar in the terminal, or a function of (epoch, step, steps of an epoch or None, loss) that
             is called after every step.
         on_epoch: called with (epoch from 1, model, history so far) after every epoch; True as answer ends the training.
@@ -100,10 +103,11 @@ def fit(
         (400, True)
     """
     check_model(model)
-    check_settings(loss, clip_norm, generator)
+    check_settings(loss, clip_norm, generator, augment)
     place = place_of(model, device)
     used = optimizer_of(optimizer, model, masks, rule)
     source, passes = feed(data, batch_size), whole("epochs", epochs, least=0)
+    source = source if augment is None else augmented(source, augment)
     order = torch.Generator().manual_seed(0) if generator is None else generator
     with reporting(progress, passes) as report:
         course = Course(

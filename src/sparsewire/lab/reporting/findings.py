@@ -20,7 +20,7 @@ from sparsewire.lab.reporting.comparison import ComparisonTable
 from sparsewire.lab.reporting.intervals import Interval, mean_interval
 
 Kind = Literal["equal", "at_least", "at_most"]
-Verdict = Literal["reproduced", "differs", "not run", "no published number"]
+Verdict = Literal["reproduced", "differs", "inconclusive", "not run", "no published number"]
 VERDICTS: tuple[Verdict, ...] = get_args(Verdict)
 
 
@@ -38,6 +38,10 @@ class Claim:
     of ours; "no published number" where there is nothing to compare with. Without a tolerance, "equal" allows half a
     unit of the last digit shown (the two look the same in print) and the others allow nothing.
 
+    A claim `by_interval` is judged by Student's 95 % interval of the mean: "reproduced" if all of it fulfils the claim,
+    "differs" if none of it does, else, and with fewer than two values, "inconclusive". That is how a trend is judged
+    that few seeds or short trainings may not show.
+
     Args:
         label: what was measured.
         published: the number in the source, None if it gives none.
@@ -46,6 +50,7 @@ class Claim:
         unit: written after the numbers, e.g. "%".
         digits: decimals to show, ≥ 0.
         kind: how published and ours are compared.
+        by_interval: whether the interval of ours decides, not its mean.
 
     Raises:
         RequestError: a tolerance or a number of digits that is negative or no number, an unknown kind.
@@ -54,6 +59,8 @@ class Claim:
         >>> claim = Claim("accuracy", 98.12, (98.0, 98.1, 98.2), tolerance=0.1, unit="%")
         >>> claim.verdict, round(claim.mean, 2), round(claim.spread, 2), round(claim.difference, 2)
         ('reproduced', 98.1, 0.1, -0.02)
+        >>> Claim("sparse − dense", 0.0, (0.3, -0.1, 0.2), kind="at_least", by_interval=True).verdict
+        'inconclusive'
     """
 
     label: str
@@ -63,6 +70,7 @@ class Claim:
     unit: str = ""
     digits: int = 2
     kind: Kind = "equal"
+    by_interval: bool = False
 
     def __post_init__(self) -> None:
         # Metrics come as NumPy and torch scalars; what is kept is plain, so that it compares, prints and saves alike.
@@ -114,14 +122,33 @@ class Claim:
             return "not run"
         if self.published is None or self.difference is None:
             return "no published number"
+        if self.by_interval and math.isfinite(self.mean):
+            return self._by_interval(self.interval)
+        return "reproduced" if self._holds(self.mean) else "differs"
+
+    def _holds(self, value: float) -> bool:
+        """Whether a value is one that the claim allows."""
+        low, high = self._region
+        return low <= value <= high
+
+    @property
+    def _region(self) -> Interval:
+        """The smallest and the largest number that the claim allows."""
+        assert self.published is not None
         # 98.02 − 98.12 is −0.10000000000000853: what is equal on paper must not differ by the last bit.
         allowed = self.allowed + 1e-9 * max(1.0, abs(self.published))
-        holds = {
-            "equal": abs(self.difference) <= allowed,
-            "at_least": self.difference >= -allowed,
-            "at_most": self.difference <= allowed,
-        }
-        return "reproduced" if holds[self.kind] else "differs"
+        return (
+            -math.inf if self.kind == "at_most" else self.published - allowed,
+            math.inf if self.kind == "at_least" else self.published + allowed,
+        )
+
+    def _by_interval(self, found: Interval | None) -> Verdict:
+        if found is None:
+            return "inconclusive"
+        low, high = self._region
+        if low <= found[0] and found[1] <= high:
+            return "reproduced"
+        return "differs" if found[1] < low or high < found[0] else "inconclusive"
 
 
 @dataclass(frozen=True)

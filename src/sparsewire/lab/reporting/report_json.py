@@ -55,6 +55,7 @@ def _claim(claim: Claim) -> dict[str, Any]:
     return {
         "label": claim.label,
         "kind": claim.kind,
+        "by_interval": claim.by_interval,
         "unit": claim.unit,
         "verdict": claim.verdict,
         "ours": _all(claim.ours),

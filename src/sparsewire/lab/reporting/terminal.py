@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 _COLOURS: dict[Verdict, str] = {
     "reproduced": "green",
     "differs": "bold red",
+    "inconclusive": "yellow",
     "not run": "dim",
     "no published number": "dim",
 }
@@ -85,6 +86,8 @@ def _claim_table(table: ClaimTable) -> "Table":
     made.add_column("verdict")
     for claim in table.claims:
         spread = "" if claim.spread is None else f" ± {wording.shown(claim.spread, claim.digits)}"
+        if claim.by_interval and claim.interval is not None:  # what decides is what is shown
+            spread = f" in {wording.interval(claim)}"
         count = f" (n={len(claim.ours)})" if claim.ours else ""
         cells = (
             wording.with_unit(wording.published(claim), claim.unit),

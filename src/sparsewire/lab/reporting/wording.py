@@ -14,6 +14,7 @@ _RELATIONS = {"equal": "", "at_least": "≥ ", "at_most": "≤ "}
 _SENTENCES: dict[Verdict, tuple[str, str]] = {
     "reproduced": ("is reproduced", "are reproduced"),
     "differs": ("differs", "differ"),
+    "inconclusive": ("is inconclusive", "are inconclusive"),
     "not run": ("was not run", "were not run"),
     "no published number": ("has no published number", "have no published number"),
 }
