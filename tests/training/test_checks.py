@@ -37,6 +37,7 @@ def frozen() -> nn.Module:
         ({"generator": 0}, "generator: found 0, a int"),
         ({"augment": 0.1}, "augment: found 0.1, a float"),
         ({"augment": nn.Dropout}, "augment: found the class Dropout"),
+        pytest.param({"device": "cuda:99"}, "device: found 'cuda:99'", id="a device that is not there"),
         ({"device": "cudaa"}, "device: found 'cudaa'"),
     ],
 )

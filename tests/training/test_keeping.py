@@ -111,6 +111,19 @@ def adamw(parameters: Any) -> torch.optim.Optimizer:
     return torch.optim.AdamW(parameters, lr=0.02, amsgrad=True)
 
 
+def fused_adam(parameters: Any) -> torch.optim.Optimizer:
+    return torch.optim.Adam(parameters, lr=0.02, fused=True)
+
+
+def channels_last() -> nn.Module:
+    torch.manual_seed(3)
+    model = nn.Sequential(
+        nn.Unflatten(1, (1, 2, 3)), nn.Conv2d(1, 4, 1), nn.ReLU(), nn.Conv2d(4, 5, 3, padding=1), nn.ReLU(),
+        nn.Flatten(), nn.Linear(30, 4),
+    )  # fmt: skip
+    return model.to(memory_format=torch.channels_last)
+
+
 def set_rule() -> Any:
     source = torch.Generator().manual_seed(5)
 
@@ -170,6 +183,8 @@ CASES: dict[str, dict[str, Any]] = {
     "recurrent, clipped": {"route": "native", "model": "lstm", "optimizer": sgd, "data": "sequences", "clip_norm": 0.3},
     "data set": {"route": "gradients", "model": chain, "optimizer": adam, "data": "drawing"},
     "tensor data set": {"route": "update", "model": chain, "optimizer": sgd, "data": "tensors"},
+    "channels last": {"route": "autograd", "model": channels_last, "optimizer": adam},
+    "channels last, fused": {"route": "autograd", "model": channels_last, "optimizer": fused_adam},
     "augmented": {"route": "gradients", "model": chain, "optimizer": adam, "augment": noisy},
     "augmented convolution": {"route": "autograd", "model": convolution, "optimizer": momentum, "augment": noisy},
     "validated": {"route": "update", "model": chain, "optimizer": sgd, "validation": (INPUTS, LABELS)},

@@ -156,13 +156,16 @@ def _jobs(
 
         file = read_spec(name, kinds())
         jobs = [_Job(find(file.specs[0].experiment)[0], list(file.specs), seeds or file.seeds or 1)]
-    return [_changed(job, sets, grids) for job in jobs] if sets or grids else jobs
+    kinds_of_all = [job.experiment.spec for job in jobs]
+    return [_changed(job, sets, grids, kinds_of_all) for job in jobs] if sets or grids else jobs
 
 
-def _changed(job: _Job, sets: tuple[str, ...], grids: tuple[str, ...]) -> _Job:
-    from sparsewire.lab.specs.overrides import apply_grid, apply_overrides
+def _changed(job: _Job, sets: tuple[str, ...], grids: tuple[str, ...], kinds_of_all: "list[type[Spec]]") -> _Job:
+    """The specs as the options change them; of several experiments, each takes the fields that it has."""
+    from sparsewire.lab.specs.overrides import apply_grid, apply_overrides, meant_for
 
     specs, seeds = job.what, job.seeds
+    sets, grids = (meant_for(job.experiment.spec, texts, kinds_of_all) for texts in (sets, grids))
     if isinstance(specs, str):
         scale: Scale = specs
         specs, seeds = list(job.experiment.specs(scale)), seeds or job.experiment.seeds[scale]

@@ -82,9 +82,13 @@ def _is_native(x: Tensor) -> bool:
     return x.device.type == "cpu" and x.dtype in native.DTYPES and _library_is_at_hand()
 
 
-@torch.compiler.assume_constant_result  # type: ignore[untyped-decorator]
 def _library_is_at_hand() -> bool:
     return native.is_at_hand()
+
+
+# What torch.compiler.assume_constant_result sets; called, it would import all of torch.compile, which takes as long as
+# torch itself, for everybody who never compiles.
+_library_is_at_hand._dynamo_marked_constant = True  # type: ignore[attr-defined]
 
 
 def _is_ordinary(x: Tensor) -> bool:

@@ -74,7 +74,7 @@ def checked_density(density: object, argument: str = "density") -> float:
         (1.0, 0.5)
     """
     number = density.item() if isinstance(density, Tensor | np.ndarray) and density.ndim == 0 else density
-    if isinstance(number, bool) or not isinstance(number, Real) or not 0 <= float(number) <= 1:
+    if isinstance(number, bool) or not isinstance(number, Real) or number < 0 or not number <= 1:
         raise RequestError(f"{argument}: found {density!r}, expected a number from 0 to 1, the fraction that is kept")
     return float(number)
 

@@ -73,7 +73,7 @@ def place_of(model: nn.Module, device: torch.device | str | None) -> torch.devic
     if device is not None:
         try:
             model.to(device)
-        except (RuntimeError, TypeError) as cause:
+        except (RuntimeError, TypeError, AssertionError) as cause:  # torch without CUDA asserts that it has it
             raise RequestError(f"device: found {device!r}, expected one that this machine has: {cause}") from cause
     first = next(model.parameters(), None)
     return torch.device(device or "cpu") if first is None else first.device

@@ -60,6 +60,28 @@ def apply_overrides(specs: Iterable[S], texts: Sequence[str], option: str = "-s"
     return once(override(spec, texts, option) for spec in specs)
 
 
+def meant_for(kind: type[Spec], texts: Sequence[str], others: Sequence[type[Spec]]) -> tuple[str, ...]:
+    """The texts that one of several experiments takes: whose field it has, or which none of the others has either.
+
+    Args:
+        kind: the class of its specs.
+        texts: each FIELD=VALUE or FIELD=VALUE,VALUE,….
+        others: the classes of the other experiments' specs.
+
+    Example:
+        >>> class Deep(Spec):
+        ...     depth: int = 3
+        >>> meant_for(Spec, ["depth=4", "width=5"], [Deep])
+        ('width=5',)
+    """
+
+    def has(one: type[Spec], text: str) -> bool:
+        split = keys_before(text, "=")
+        return split is not None and split[0][0] in one.model_fields
+
+    return tuple(text for text in texts if has(kind, text) or not any(has(other, text) for other in others))
+
+
 def grid(texts: Sequence[str], kind: type[Spec], option: str = "-g") -> Sweep:
     """The grid that the texts describe.
 

@@ -1,5 +1,6 @@
 """What a run of trials did, in numbers and in words."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 
@@ -7,7 +8,8 @@ from dataclasses import dataclass
 class Summary:
     """What a run did: how many trials ended how, and how many were `skipped` because the store held them already.
 
-    `interrupted` says that somebody stopped it, `out_of_time` that its budget was used up.
+    `failures` says where each failed, a colon, and why. `interrupted` says that somebody stopped it, `out_of_time` that
+    its budget was used up.
     """
 
     experiment: str
@@ -35,8 +37,19 @@ class Summary:
                   (self.skipped, "kept from before"), (left, "left")]  # fmt: skip
         parts = ", ".join(f"{count} {word}" for count, word in counts if count or word == "done")
         lines = [f"{self.experiment}: {parts} of {self.total} trials in {self.seconds:.1f} seconds"]
-        lines += [f"failed: {failure}" for failure in self.failures[:5]]
+        lines += [f"failed: {failure}" for failure in _together(self.failures)[:5]]
         again = "run the same command again to go on"
         lines += [f"interrupted: {again}"] if self.interrupted else []
         lines += [f"the time is used up: {again}"] if self.out_of_time and left else []
         return "\n".join(lines)
+
+
+def _together(failures: Sequence[str]) -> list[str]:
+    """One line for all that failed for the same reason: twenty trials that lack one file are one thing to mend."""
+    places: dict[str, list[str]] = {}
+    for failure in failures:
+        place, _, reason = failure.partition(": ")
+        places.setdefault(reason, []).append(place)
+    return [
+        f"{some[0]}{f' and {len(some) - 1} more' if len(some) > 1 else ''}: {reason}" for reason, some in places.items()
+    ]
