@@ -1,4 +1,4 @@
-"""Structure before training: graphs that are drawn, not learned."""
+"""Lightning paths: a chain of layers with only the edges on randomly drawn complete paths."""
 
 from collections.abc import Sequence
 from itertools import pairwise
