@@ -80,6 +80,7 @@ MAKERS: dict[str, Callable[[], Figure]] = {
     ),
     "distributions": lambda: draw.weight_distributions({HOSTILE: {HOSTILE: torch.tensor([[0.1, -0.5], [0.3, 0.0]])}}),
     "relation": lambda: draw.relation({HOSTILE: ([0.1, 0.9], [1.0, 2.0])}, x_label=HOSTILE, y_label=HOSTILE),
+    "window maps": lambda: draw.window_maps([torch.eye(4).bool().repeat(1, 2), torch.ones(3, 4).bool()]),
     "heat": lambda: draw.heat([[1.0, float("nan")]], x_ticks=[HOSTILE, "b"], y_ticks=[HOSTILE], x_label=HOSTILE),
 }
 everywhere = pytest.mark.parametrize("make", MAKERS.values(), ids=MAKERS)
@@ -135,7 +136,7 @@ class TestSvg:
             if mode == "light":
                 assert variables.items() <= declared.items()
 
-    @pytest.mark.parametrize("kind", sorted(set(MAKERS) - {"network with image"}))
+    @pytest.mark.parametrize("kind", sorted(set(MAKERS) - {"network with image", "window maps"}))
     def test_labels_are_text_whatever_they_hold(self, kind: str) -> None:
         root = ET.fromstring(draw.to_svg(MAKERS[kind]()))
         words = [element.text or "" for element in root.iter("{http://www.w3.org/2000/svg}text")]

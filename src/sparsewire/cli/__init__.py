@@ -1,4 +1,4 @@
-"""The command line: `sparsewire run | list | trials | report | compare | dashboard | inspect | prune | bench | data`.
+"""The command line: `sparsewire run | list | trials | report | compare | dashboard | inspect | prune | design | …`.
 
 Nothing here imports torch before a command needs it, so that help and refusals come at once.
 """
@@ -11,6 +11,7 @@ import click
 from sparsewire import __version__
 from sparsewire.cli.benching import bench
 from sparsewire.cli.comparing import compare
+from sparsewire.cli.designing import design
 from sparsewire.cli.endings import Commands
 from sparsewire.cli.fetching import data
 from sparsewire.cli.inspecting import inspect
@@ -37,7 +38,7 @@ def commands(ctx: click.Context, debug: bool) -> None:
         click.echo(ctx.get_help())
 
 
-for command in (run, list_, trials, report, compare, dashboard, inspect, prune, bench, data):
+for command in (run, list_, trials, report, compare, dashboard, inspect, prune, design, bench, data):
     commands.add_command(command)
 
 

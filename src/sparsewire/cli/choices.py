@@ -16,8 +16,9 @@ from sparsewire.files import no_file
 if TYPE_CHECKING:
     Word = click.ParamType[str]
     Number = click.ParamType[float]
+    Numbers = click.ParamType[tuple[int, ...]]
 else:  # before click 8.5 it takes no parameter
-    Word = Number = click.ParamType
+    Word = Number = Numbers = click.ParamType
 
 STORE = "sparsewire-runs"
 SCALES = ("smoke", "desk", "full")
@@ -91,6 +92,22 @@ class Density(Number):
                 f"--density: found {value!r}, expected a fraction from 0 to 1, such as 0.1 to keep a tenth"
             )
         return number
+
+
+class Sizes(Numbers):
+    """Neurons per layer, such as 784,100,10."""
+
+    name = "N,N,…"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[int, ...]:
+        """The numbers."""
+        parts = [part.strip() for part in str(value).split(",")]
+        if len(parts) < 2 or not all(re.fullmatch(r"0*[1-9]\d{0,8}", part, re.ASCII) for part in parts):
+            raise RequestError(
+                f"--sizes: found {value!r}, expected at least two whole numbers of at least 1, inputs first, such as "
+                "784,100,10"
+            )
+        return tuple(map(int, parts))
 
 
 class Duration(Number):

@@ -11,6 +11,7 @@ from sparsewire.analysis.draw.networks import network
 from sparsewire.analysis.draw.palette import css_variables
 from sparsewire.analysis.draw.relations import relation
 from sparsewire.analysis.draw.svg import to_svg
+from sparsewire.analysis.draw.windows import window_maps
 
 __all__ = [
     "css_variables",
@@ -22,4 +23,5 @@ __all__ = [
     "relation",
     "to_svg",
     "weight_distributions",
+    "window_maps",
 ]
