@@ -1,8 +1,10 @@
 import contextlib
 import hashlib
 import http.server
+import io
 import itertools
 import socket
+import tarfile
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -372,6 +374,39 @@ def test_a_real_name_asks_for_its_first_file_in_its_own_folder(server: Server, t
 
 @pytest.mark.parametrize("source", SOURCES.values(), ids=SOURCES.keys())
 def test_the_published_files_are_described_in_full(source: Source) -> None:
-    assert len({file.sha256 for file in source.files}) == len(source.files) == 4
+    assert len({file.sha256 for file in source.files}) == len(source.files) == (1 if source.unpacked else 4)
     assert all(len(file.sha256) == 64 and file.size > 4000 for file in source.files)
     assert all(mirror.startswith(("https://", "http://")) and mirror.endswith("/") for mirror in source.mirrors)
+
+
+def packed() -> bytes:
+    content = io.BytesIO()
+    with tarfile.open(fileobj=content, mode="w:gz") as archive:
+        for name in ("in/a.bin", "in/b.bin", "in/readme.html"):
+            about = tarfile.TarInfo(name)
+            about.size = len(OTHER)
+            archive.addfile(about, io.BytesIO(OTHER))
+    return content.getvalue()
+
+
+def test_what_is_needed_of_an_archive_is_unpacked_beside_it(server: Server, tmp_path: Path) -> None:
+    archive = packed()
+    server.files["/in.tar.gz"] = archive
+    wanted = (("in/a.bin", len(OTHER)), ("in/b.bin", len(OTHER)))
+    source = Source(
+        "packed", "A packed set", "nobody", (published("in.tar.gz", archive),), (server.url,), ("packed",),
+        forms=(tuple(name for name, _ in wanted), ("in.tar.gz",)), unpacked=wanted,
+    )  # fmt: skip
+    folder = fetch_source(source, tmp_path)
+    assert sorted(path.name for path in folder.iterdir()) == ["in", "in.tar.gz"]
+    assert contents(folder / "in") == {"a.bin": OTHER, "b.bin": OTHER}
+    assert source.form_in(folder) == ("in/a.bin", "in/b.bin")
+    before = (folder / "in/b.bin").stat().st_ino
+    (folder / "in/a.bin").write_bytes(OTHER[:-1])
+    fetch_source(source, tmp_path)
+    assert contents(folder / "in") == {"a.bin": OTHER, "b.bin": OTHER}
+    assert (folder / "in/b.bin").stat().st_ino != before  # all of them anew
+    before = (folder / "in/b.bin").stat().st_ino
+    fetch_source(source, tmp_path)
+    assert (folder / "in/b.bin").stat().st_ino == before
+    assert len(server.asked) == 1

@@ -4,7 +4,18 @@ from pathlib import Path
 
 import pytest
 
-from sparsewire.data.sources import MNIST, SOURCES, UCI, VARIABLE, available, cache_folder, locate, places
+from sparsewire.data.sources import (
+    CIFAR_10,
+    CIFAR_100,
+    MNIST,
+    SOURCES,
+    UCI,
+    VARIABLE,
+    available,
+    cache_folder,
+    locate,
+    places,
+)
 from sparsewire.errors import DataError
 
 
@@ -27,9 +38,15 @@ def test_available_says_what_is_where(tmp_path: Path, monkeypatch: pytest.Monkey
     assert (rows["mnist"].embedded, rows["mnist"].folder) == (False, None)
     touch_all(tmp_path / "mnist")
     monkeypatch.setenv(VARIABLE, str(tmp_path))
-    assert {row.name: row.folder for row in available()} == {
-        "digits": UCI, "mnist": tmp_path / "mnist", "fashion_mnist": None
-    }  # fmt: skip
+    nowhere = dict.fromkeys(SOURCES)
+    assert {row.name: row.folder for row in available()} == {"digits": UCI, **nowhere, "mnist": tmp_path / "mnist"}
+    (tmp_path / "cifar10").mkdir()
+    (tmp_path / "cifar10/cifar-10-python.tar.gz").touch()
+    (tmp_path / "cifar-100-python").mkdir()
+    for name in ("train", "test"):
+        (tmp_path / "cifar-100-python" / name).touch()
+    found = {row.name: row.folder for row in available()}
+    assert (found["cifar10"], found["cifar100"]) == (tmp_path / "cifar10", tmp_path / "cifar-100-python")
     assert all(row.title and row.origin for row in available())
 
 
@@ -61,3 +78,18 @@ def test_listing_and_fetching_do_without_torch() -> None:
     # The command line's help and `sparsewire data` must be quick.
     code = "import sys, sparsewire.data as d; d.available(); d.fetch; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_the_preferred_form_comes_first_and_nothing_is_taken_for_another(tmp_path: Path) -> None:
+    assert CIFAR_10.form_in(tmp_path) is None
+    assert CIFAR_10.nearest_form(tmp_path) == (CIFAR_10.forms[0], list(CIFAR_10.forms[0]))
+    for form in CIFAR_10.forms[::-1]:
+        for name in form:
+            (tmp_path / name).parent.mkdir(exist_ok=True)
+            (tmp_path / name).touch()
+        assert CIFAR_10.form_in(tmp_path) == form
+    assert CIFAR_100.form_in(tmp_path) is None
+    (tmp_path / "cifar-10-batches-bin/data_batch_3.bin").unlink()
+    (tmp_path / "data_batch_3.bin").unlink()
+    assert CIFAR_10.nearest_form(tmp_path)[1] == []
+    assert CIFAR_10.form_in(tmp_path) == CIFAR_10.forms[2]  # a batch of Python is none of the binary form

@@ -114,8 +114,7 @@ def _of_zoo(name: str) -> list[Shape]:
 
     from sparsewire.models import zoo
 
-    known = {one: make for one, make in vars(zoo).items() if inspect.isfunction(make) and one[0] != "_"}
-    known = {one: make for one, make in known.items() if make.__module__ == zoo.__name__ and one != "mlp"}
+    known = {one: make for one, make in inspect.getmembers(zoo, inspect.isfunction) if one not in ("mlp", "residual")}
     if name not in known:
         raise UnknownNameError("model of the zoo", name, known)
     network: nn.Module = known[name]()

@@ -45,7 +45,7 @@ def list_(as_json: bool) -> None:
     )  # fmt: skip
 
 
-@data.command(cls=Command, example="sparsewire data fetch mnist\nsparsewire data fetch fashion_mnist --to ~/data")
+@data.command(cls=Command, example="sparsewire data fetch mnist\nsparsewire data fetch cifar10 --to ~/data")
 @click.argument("name")
 @click.option("--to", "folder", type=FILE, metavar="DIR", help="The data folder; unless told, the user's cache.")
 @click.option("--from", "mirror", metavar="URL", help="A mirror to take the files from; checksums stay the same.")

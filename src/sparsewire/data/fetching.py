@@ -13,6 +13,7 @@ from http import HTTPStatus
 from pathlib import Path
 from typing import IO
 
+from sparsewire.data.archives import unpack
 from sparsewire.data.sources import SOURCES, RemoteFile, Source, cache_folder
 from sparsewire.errors import DataError, RequestError, UnknownNameError
 from sparsewire.files import write_aside
@@ -35,12 +36,13 @@ def fetch(
 
     A file gets its name only when its size and SHA-256 are the published ones; until then it is a `.part` beside it,
     with which the next call goes on (HTTP Range). A file that is there and right is not fetched again; one that is
-    wrong is replaced. Of several processes that fetch the same, one works and the others wait.
+    wrong is replaced. Of several processes that fetch the same, one works and the others wait. CIFAR is an archive,
+    which is kept for its checksum; the files that are needed of it are taken out of it beside it (355 MB in all).
 
     Args:
-        name: "mnist" or "fashion_mnist".
-        root: the data folder; the files go into `root/name`, where `mnist(root)` finds them. Without it: the user's
-            cache, where `mnist()` finds them.
+        name: "mnist", "fashion_mnist", "cifar10" or "cifar100".
+        root: the data folder; the files go into a folder in it (`mnist`, `cifar-10`, …), where `mnist(root)`, … find
+            them. Without it: the user's cache, where `mnist()`, … find them.
         base_url: a folder on the web (http or https) to fetch from, instead of the known mirrors.
         progress: called as `progress(file name, bytes there, bytes in all)`.
         timeout: seconds to wait for an answer, or for the next bytes of one.
@@ -85,7 +87,14 @@ def fetch_source(
             for file in source.files:
                 urls = [mirror.rstrip("/") + "/" + file.name for mirror in mirrors]
                 _fetch_file(file, folder, urls, progress or (lambda *_: None), timeout)
+            _unpack(source, folder)
     return folder
+
+
+def _unpack(source: Source, folder: Path) -> None:
+    """Takes the files out of the archive, where they are not all there and of their sizes already."""
+    if any(_size(folder / name) != size for name, size in source.unpacked):
+        unpack(folder / source.files[0].name, folder, dict(source.unpacked))
 
 
 class _TroubleError(Exception):

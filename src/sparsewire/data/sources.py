@@ -19,6 +19,15 @@ TEST_IMAGES = "t10k-images-idx3-ubyte.gz"
 TEST_LABELS = "t10k-labels-idx1-ubyte.gz"
 
 
+# CIFAR-10 as a folder of files, the test batch last, and as the archive that holds the folder: binary and of Python.
+CIFAR_10_BINARY = ("cifar-10-batches-bin", (*(f"data_batch_{batch}.bin" for batch in range(1, 6)), "test_batch.bin"))
+CIFAR_10_PYTHON = ("cifar-10-batches-py", (*(f"data_batch_{batch}" for batch in range(1, 6)), "test_batch"))
+CIFAR_10_ARCHIVES = ("cifar-10-binary.tar.gz", "cifar-10-python.tar.gz")
+CIFAR_100_BINARY = ("cifar-100-binary", ("train.bin", "test.bin"))
+CIFAR_100_PYTHON = ("cifar-100-python", ("train", "test"))
+CIFAR_100_ARCHIVES = ("cifar-100-binary.tar.gz", "cifar-100-python.tar.gz")
+
+
 class RemoteFile(NamedTuple):
     """A file as it is published: its name, its exact size in bytes and its SHA-256."""
 
@@ -38,6 +47,9 @@ class Source:
         files: what it consists of.
         mirrors: folders on the web that hold the files, the preferred one first.
         folders: where it may lie below a data folder; the first one is where `fetch` puts it.
+        forms: names of files below such a folder, any row of which is the whole data set, the preferred row first.
+            Nothing: the names of `files`.
+        unpacked: what `fetch` takes out of the one file, an archive: each file's path in it, and its size in bytes.
 
     Example:
         >>> MNIST.files[3].name, MNIST.files[3].size, MNIST.folders[0]
@@ -50,6 +62,27 @@ class Source:
     files: tuple[RemoteFile, ...]
     mirrors: tuple[str, ...]
     folders: tuple[str, ...]
+    forms: tuple[tuple[str, ...], ...] = ()
+    unpacked: tuple[tuple[str, int], ...] = ()
+
+    def form_in(self, folder: Path) -> tuple[str, ...] | None:
+        """The first form of which every file is in the folder, packed or unpacked; None where there is none."""
+        return next((form for form in self._forms if not _missing(form, folder)), None)
+
+    def nearest_form(self, folder: Path) -> tuple[tuple[str, ...], list[str]]:
+        """The form of which the folder lacks least, as a share, and what it lacks of it."""
+        lacks = [(form, _missing(form, folder)) for form in self._forms]
+        return min(lacks, key=lambda pair: len(pair[1]) / len(pair[0]))
+
+    @property
+    def _forms(self) -> tuple[tuple[str, ...], ...]:
+        return self.forms or (tuple(file.name for file in self.files),)
+
+
+def _forms(*layouts: tuple[str, tuple[str, ...]], archives: tuple[str, ...]) -> tuple[tuple[str, ...], ...]:
+    """Every layout with its folder and without it, then the archives."""
+    plain = [(tuple(f"{folder}/{name}" for name in names), names) for folder, names in layouts]
+    return (*(form for pair in plain for form in pair), *((archive,) for archive in archives))
 
 
 MNIST = Source(
@@ -86,7 +119,37 @@ FASHION_MNIST = Source(
     folders=("fashion_mnist", "fashion-mnist", "FashionMNIST/raw", "FashionMNIST"),
 )
 
-SOURCES = {source.name: source for source in (MNIST, FASHION_MNIST)}
+CIFAR_10 = Source(
+    name="cifar10",
+    title="CIFAR-10 photographs",
+    origin="A. Krizhevsky, V. Nair, G. Hinton (2009), no licence stated",
+    files=(
+        RemoteFile(
+            CIFAR_10_ARCHIVES[0], 170_052_171, "c4a38c50a1bc5f3a1c5537f2155ab9d68f9f25eb1ed8d9ddda3db29a59bca1dd"
+        ),
+    ),
+    mirrors=("https://www.cs.toronto.edu/~kriz/",),
+    folders=("cifar-10", "cifar10", "CIFAR10", CIFAR_10_BINARY[0], CIFAR_10_PYTHON[0]),
+    forms=_forms(CIFAR_10_BINARY, CIFAR_10_PYTHON, archives=CIFAR_10_ARCHIVES),
+    unpacked=tuple((f"{CIFAR_10_BINARY[0]}/{name}", 10_000 * 3073) for name in CIFAR_10_BINARY[1]),
+)
+
+CIFAR_100 = Source(
+    name="cifar100",
+    title="CIFAR-100 photographs",
+    origin="A. Krizhevsky, V. Nair, G. Hinton (2009), no licence stated",
+    files=(
+        RemoteFile(
+            CIFAR_100_ARCHIVES[0], 168_513_733, "58a81ae192c23a4be8b1804d68e518ed807d710a4eb253b1f2a199162a40d8ec"
+        ),
+    ),
+    mirrors=("https://www.cs.toronto.edu/~kriz/",),
+    folders=("cifar-100", "cifar100", "CIFAR100", CIFAR_100_BINARY[0], CIFAR_100_PYTHON[0]),
+    forms=_forms(CIFAR_100_BINARY, CIFAR_100_PYTHON, archives=CIFAR_100_ARCHIVES),
+    unpacked=(("cifar-100-binary/train.bin", 50_000 * 3074), ("cifar-100-binary/test.bin", 10_000 * 3074)),
+)
+
+SOURCES = {source.name: source for source in (MNIST, FASHION_MNIST, CIFAR_10, CIFAR_100)}
 
 
 class Availability(NamedTuple):
@@ -104,7 +167,7 @@ def available() -> tuple[Availability, ...]:
 
     Example:
         >>> [row.name for row in available()]
-        ['digits', 'mnist', 'fashion_mnist']
+        ['digits', 'mnist', 'fashion_mnist', 'cifar10', 'cifar100']
     """
     digits = Availability("digits", "UCI handwritten digits", "E. Alpaydin, C. Kaynak (1998), CC BY 4.0", True, UCI)
     fetched = (
@@ -144,11 +207,17 @@ def locate(source: Source, root: str | os.PathLike[str] | None = None) -> Path:
     whole = _first_whole(source, folders)
     if whole is not None:
         return whole
-    begun = [f"; {folder} lacks {', '.join(_missing(source, folder))}" for folder in folders if _begun(source, folder)]
+    begun = [
+        f"; {folder} lacks {', '.join(missing)}"
+        for folder in folders
+        for form, missing in [source.nearest_form(folder)]
+        if len(missing) < len(form)
+    ]
     usual = f"${VARIABLE} ({os.environ.get(VARIABLE, 'not set')}), {cache_folder()}"
     looked = usual if root is None else f"{root}, and in it"
+    wanted, _ = source.nearest_form(Path(os.devnull))  # of no folder at all: the preferred form
     raise DataError(
-        f"{source.name} is not on this machine: looked for its {len(source.files)} files ({source.files[0].name}, …) "
+        f"{source.name} is not on this machine: looked for its {len(wanted)} files ({wanted[0]}, …) "
         f"in {', '.join(source.folders)} below {looked}" + "".join(begun) + "; run `sparsewire data "
         f"fetch {source.name}`, or let {VARIABLE} name a folder that has them in {source.folders[0]}/"
     )
@@ -156,16 +225,13 @@ def locate(source: Source, root: str | os.PathLike[str] | None = None) -> Path:
 
 def unpacked_or_packed(folder: Path, name: str) -> Path:
     """The file of this standard name in the folder: as it is, or else without its ".gz"."""
-    return packed if (packed := folder / name).is_file() else packed.with_suffix("")
+    packed = folder / name
+    return packed if packed.is_file() or not name.endswith(".gz") else packed.with_suffix("")
 
 
 def _first_whole(source: Source, folders: list[Path]) -> Path | None:
-    return next((folder for folder in folders if not _missing(source, folder)), None)
+    return next((folder for folder in folders if source.form_in(folder)), None)
 
 
-def _begun(source: Source, folder: Path) -> bool:
-    return len(_missing(source, folder)) < len(source.files)
-
-
-def _missing(source: Source, folder: Path) -> list[str]:
-    return [file.name for file in source.files if not unpacked_or_packed(folder, file.name).is_file()]
+def _missing(form: tuple[str, ...], folder: Path) -> list[str]:
+    return [name for name in form if not unpacked_or_packed(folder, name).is_file()]

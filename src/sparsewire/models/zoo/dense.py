@@ -1,17 +1,13 @@
-"""The papers' dense networks, as plain `nn.Sequential`; the inputs are (batch, features), the outputs logits.
-
-Every function takes `generator`: with one, the weights are drawn from it and the global seed is not touched; without,
-PyTorch's own constructors draw from the global seed, as they always do. Both draw the same numbers for the same seed.
-"""
+"""The papers' dense networks: chains of layers on inputs of shape (batch, features)."""
 
 import itertools
-import math
 from collections.abc import Sequence
 
 import torch
 from torch import nn
 
 from sparsewire.errors import RequestError, UnknownNameError
+from sparsewire.models.zoo.layers import linear
 from sparsewire.structure.blocks import whole
 
 _ACTIVATIONS: dict[str, type[nn.Module]] = {
@@ -54,7 +50,7 @@ def mlp(
     neurons = [whole(f"sizes[{layer}]", size, least=1) for layer, size in enumerate(sizes)]
     modules: list[nn.Module] = []
     for fan_in, fan_out in itertools.pairwise(neurons):
-        modules += [_dense(fan_in, fan_out, bias, generator), _ACTIVATIONS[activation]()]
+        modules += [linear(fan_in, fan_out, bias=bias, generator=generator), _ACTIVATIONS[activation]()]
     return nn.Sequential(*modules[:-1])
 
 
@@ -165,14 +161,3 @@ def perceptron(inputs: int = 784, classes: int = 10, *, generator: torch.Generat
         K-starts and dissipating gradients, Table 1 and Figure 3.
     """
     return mlp((inputs, classes), generator=generator)
-
-
-def _dense(fan_in: int, fan_out: int, bias: bool, generator: torch.Generator | None) -> nn.Linear:
-    if generator is None:
-        return nn.Linear(fan_in, fan_out, bias=bias)
-    layer = nn.Linear(fan_in, fan_out, bias=bias, device="meta").to_empty(device="cpu")  # without drawing anything
-    # Parameter by parameter as nn.Linear does it, so that one seed means one network, whichever way it is drawn.
-    nn.init.kaiming_uniform_(layer.weight, a=math.sqrt(5), generator=generator)
-    if bias:
-        nn.init.uniform_(layer.bias, -1 / math.sqrt(fan_in), 1 / math.sqrt(fan_in), generator=generator)
-    return layer
