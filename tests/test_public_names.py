@@ -62,6 +62,23 @@ def test_importing_the_package_does_not_import_torch() -> None:
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 
+def test_all_public_names_cost_no_more_than_torch_and_what_they_need() -> None:
+    """torch's compiler takes as long to import as torch; so do pictures, and workers."""
+    code = "import sys, sparsewire as sw; [getattr(sw, name) for name in sw.__all__]; print(*sys.modules)"
+    found = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True).stdout.split()
+    heavy = {
+        "torch._dynamo",
+        "torch._inductor",
+        "torch.onnx",
+        "matplotlib",
+        "plotly",
+        "distributed",
+        "sklearn",
+        "pandas",
+    }
+    assert not heavy & set(found)
+
+
 def test_the_changelog_knows_this_version() -> None:
     first = next(line for line in (ROOT / "CHANGELOG.md").read_text().splitlines() if line.startswith("## "))
     assert first.split()[1] in {sparsewire.__version__, "Unreleased"}

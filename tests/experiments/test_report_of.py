@@ -1,5 +1,7 @@
 """Which trials a report shows: those of one scale, or of the specs that were asked for, never a mixture."""
 
+from dataclasses import replace
+
 import pytest
 
 from sparsewire.experiments import find, report_of
@@ -38,3 +40,17 @@ def test_a_scale_that_is_not_there(store) -> None:
 
 def test_without_a_name_only_what_has_trials_is_shown(store) -> None:
     assert [section.title for section in report_of(None, store[0]).sections] == [find("lightning.path_curves")[0].title]
+
+
+def test_trials_that_failed_alike_are_one_note(tmp_path) -> None:
+    def fail(spec, trial) -> None:
+        raise ValueError("no file")
+
+    [experiment] = find("lightning.robustness")
+    broken = replace(experiment, trial=fail)
+    with Store.open(tmp_path, write=True) as store:
+        run(broken, "smoke", store)
+        notes = [block.text for block in report_of("lightning.robustness", store).sections[0].blocks]
+    assert len(notes) == 1
+    assert notes[0].startswith("4 trials, the first of seed 0, failed: ")
+    assert "no file" in notes[0]

@@ -17,8 +17,12 @@ if TYPE_CHECKING:
     from sparsewire.lab.store import Store
 
 # What the part of a name before the dot stands for.
-PAPERS = {"lightning": "Dense neural networks as sparse graphs and the lightning initialization"}
+PAPERS = {
+    "lightning": "Dense neural networks as sparse graphs and the lightning initialization",
+    "predefined": "Characterizing sparse connectivity patterns in neural networks",
+}
 LIGHTNING = f"Pircher, Haspel, Schlücker: {PAPERS['lightning']}"
+PREDEFINED = f"Dey, Huang, Beerel, Chugg 2018: {PAPERS['predefined']}"
 
 
 class Entry(NamedTuple):
@@ -60,6 +64,61 @@ CATALOGUE = {
         "Number and strength of lightnings, over network sizes",
         f"{LIGHTNING}, Figure 7",
     ),
+    "lightning.lenet5": Entry(
+        "sparsewire.experiments.lightning.lenet5",
+        "Lightnings in the dense tail of LeNet-5, on CIFAR-10",
+        f"{LIGHTNING}, Table 4a and Figure 8a",
+    ),
+    "lightning.resnet": Entry(
+        "sparsewire.experiments.lightning.resnet",
+        "Lightnings in the dense tail of a ResNet, on CIFAR-10",
+        f"{LIGHTNING}, Table 4b and Figure 8b",
+    ),
+    "lightning.cifar_rebuild": Entry(
+        "sparsewire.experiments.lightning.cifar_rebuild",
+        "A LeNet-5 rebuilt from its parent's convolutions and sparse graph, on CIFAR-10",
+        f"{LIGHTNING}, Tables 5 to 8",
+    ),
+    "predefined.tables": Entry(
+        "sparsewire.experiments.predefined.tables",
+        "Densities and savings of sparse connected layers, counted from the networks",
+        f"{PREDEFINED}, Tables 1 and 2",
+    ),
+    "predefined.cifar10": Entry(
+        "sparsewire.experiments.predefined.cifar10",
+        "CIFAR-10 with some in a thousand of the connections behind the convolutions",
+        f"{PREDEFINED}, Figure 1 (a)–(c)",
+    ),
+    "predefined.cifar100": Entry(
+        "sparsewire.experiments.predefined.cifar100",
+        "CIFAR-100 with some in a thousand of the connections behind the convolutions",
+        f"{PREDEFINED}, Figure 1 (d)–(f)",
+    ),
+    "predefined.mnist_conv": Entry(
+        "sparsewire.experiments.predefined.mnist_conv",
+        "A small convolutional network on MNIST with sparse connected layers",
+        f"{PREDEFINED}, Figure 2 (a, b)",
+    ),
+    "predefined.mnist": Entry(
+        "sparsewire.experiments.predefined.mnist_dense",
+        "Half of the connections, and large sparse networks against small dense ones",
+        f"{PREDEFINED}, Figure 2 (c)",
+    ),
+    "predefined.morse": Entry(
+        "sparsewire.experiments.predefined.morse_density",
+        "Morse code: how many connections it takes",
+        f"{PREDEFINED}, Figure 3 (a)",
+    ),
+    "predefined.morse_split": Entry(
+        "sparsewire.experiments.predefined.morse_split",
+        "Morse code: which junction wants the connections more",
+        f"{PREDEFINED}, Figure 3 (b, c) and Appendix 5.1",
+    ),
+    "predefined.scatter": Entry(
+        "sparsewire.experiments.predefined.scatter_accuracy",
+        "Does scatter tell which pattern learns better?",
+        f"{PREDEFINED}, after section 3, design our own",
+    ),
 }
 
 
@@ -71,7 +130,7 @@ def names(name: str | None = None) -> list[str]:
 
     Example:
         >>> names("demo"), len(names("lightning"))
-        (['demo'], 5)
+        (['demo'], 8)
     """
     found = [full for full in CATALOGUE if name in (None, full, full.split(".")[0])]
     if not found:
@@ -181,10 +240,15 @@ def _section(experiment: "Experiment", word: str, outcomes: "Sequence[Outcome]")
 
     done = [outcome for outcome in outcomes if outcome.state == "done"]
     section = experiment.findings(done) if done else Section(experiment.title, experiment.source, "", ())
-    lost = [
-        Note(f"Seed {outcome.seed} {outcome.state}: {outcome.reason}")
-        for outcome in outcomes
-        if outcome.state != "done"
-    ]
+    reasons: dict[str, list[int]] = {}
+    for outcome in outcomes:
+        if outcome.state != "done":
+            reasons.setdefault(f"{outcome.state}: {outcome.reason}", []).append(outcome.seed)
+    lost = [Note(f"{_seeds(seeds)} {reason}") for reason, seeds in reasons.items()]
     intro = f"{section.intro} {word.capitalize()}, {len(outcomes)} {'trial' if len(outcomes) == 1 else 'trials'}."
     return dataclasses.replace(section, intro=intro.strip(), blocks=(*section.blocks, *lost))
+
+
+def _seeds(seeds: "Sequence[int]") -> str:
+    """The seeds of trials, in words."""
+    return f"Seed {seeds[0]}" if len(seeds) == 1 else f"{len(seeds)} trials, the first of seed {seeds[0]},"

@@ -202,6 +202,14 @@ def test_the_scripts_are_named_by_their_digests_and_hold_no_markup() -> None:
     assert len(found.packed) < 2.2e6
 
 
+def test_seven_kinds_of_points_have_seven_marks() -> None:
+    """As many as the patterns of `predefined.scatter`; the seventh was once the first again."""
+    points = tuple(Series(f"pattern {number}", (0.5,), (90.0,), moments=(0,)) for number in range(7))
+    found = figures(Chart("Patterns", "", "x", "y", points, kind="points", value_label="seed"))
+    assert len({entry["glyph"] for entry in found["legend"]}) == 7
+    assert len({trace["marker"]["symbol"] for trace in found["panels"][0]["data"]}) == 7
+
+
 def test_a_panel_without_points_stands_beside_one_with_some() -> None:
     empty, full = Series("a", (), (), panel="empty"), Series("a", (1.0, 2.0), (0.5, 1.0), panel="full")
     rest = Series("b", (), (), panel="full")

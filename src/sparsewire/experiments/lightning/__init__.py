@@ -1,1 +1,1 @@
-"""The lightning paper: dense networks as sparse graphs, and the lightning initialisation; the experiments on MNIST."""
+"""The lightning paper: dense networks as sparse graphs, and the lightning initialisation."""

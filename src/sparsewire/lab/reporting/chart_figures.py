@@ -9,7 +9,9 @@ from sparsewire.lab.reporting.wording import harmless
 
 # How many there are is palette.SERIES and palette.STROKES; which hues they are, the page's style sheet says.
 _DASHES = ("solid", "dash", "dot")
-_SYMBOLS = {"circle": "●", "square": "■", "triangle-up": "▲", "diamond": "◆", "triangle-down": "▼", "x": "✖"}
+_SYMBOLS = {
+    "circle": "●", "square": "■", "triangle-up": "▲", "diamond": "◆", "triangle-down": "▼", "x": "✖", "star": "★",
+}  # fmt: skip
 _ENTITIES = {"&": "&amp;", "<": "&lt;", ">": "&gt;", "%": "&#37;", "$": "&#36;"}
 _CLEAR = "rgba(0,0,0,0)"
 _FONT = "Inter, Helvetica Neue, Helvetica, Segoe UI, Roboto, Arial, Liberation Sans, sans-serif"
