@@ -192,6 +192,12 @@ class TestMorse:
         ]
         assert peaks.ours == (12.5, 12.5)
 
+    def test_a_peak_at_the_equal_split_is_not_left_of_it(self) -> None:
+        level = AS_IN_THE_PAPER | {(16, 16): 81.0, (32, 32): 87.0}
+        found = self.splits(level)
+        assert found["25 %: density of junction 1 at the peak"] == "differs"
+        assert found["50 %: density of junction 1 at the peak"] == "differs"
+
     def test_a_peak_on_the_right_differs(self) -> None:
         mirrored = {(b, a): accuracy for (a, b), accuracy in AS_IN_THE_PAPER.items()}
         found = self.splits(mirrored)

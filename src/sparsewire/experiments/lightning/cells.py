@@ -98,7 +98,7 @@ class CellTable:
             ClaimTable(
                 f"{self.title}{suffix}",
                 accuracies,
-                f"{what}Tolerance: {self.tolerance:g} points; the paper's are single runs.",
+                f"{what}Tolerance in points: {self.tolerance:g}; the paper's are single runs.",
             )
         ]
         if trends := tuple(self._trends(cells, judged=first.data == "cifar10")):
@@ -116,7 +116,7 @@ class CellTable:
         ]
         lightning, he = self.gain
         if {lightning, he} <= cells.keys():
-            label = f"{lightning} - {he}: after the last epoch, more than at the end of the first learning rate"
+            label = f"{lightning} − {he}: after the last epoch, more than at the end of the first learning rate"
             found.append(_trend(label, _difference(cells, Trend(label, (lightning,), (he,)), _later), judged))
         return found
 

@@ -190,7 +190,7 @@ def _trends(spec: CifarRebuildSpec, outcomes: Sequence[Outcome]) -> tuple[Claim,
     differences: dict[str, tuple[float, ...]] = {}
     if fewest < most:
         for kind in spec.convolutions:
-            label = f"changed connections, {kind} convolutions: {fewest:.0%} active - {most:.0%}"
+            label = f"changed connections, {kind} convolutions: {fewest:.0%} active − {most:.0%}"
             differences[label] = tuple(rate(o, kind, fewest) - rate(o, kind, most) for o in outcomes)
     if {"frozen", "trained"} <= {*spec.convolutions}:
         differences["changed connections, mean over active fractions: trained convolutions - frozen"] = tuple(

@@ -23,11 +23,11 @@ PUBLISHED = {HE: HE_ACCURACY} | {
 }
 TRENDS = (
     *(
-        Trend(f"{more:,} lightnings - {fewer:,}, strength 0.25", (cell(more, 0.25),), (cell(fewer, 0.25),))
+        Trend(f"{more:,} lightnings − {fewer:,}, strength 0.25", (cell(more, 0.25),), (cell(fewer, 0.25),))
         for fewer, more in ((100, 1000), (1000, 5000))
     ),
-    Trend("strength 0.5 - 0.1, 5,000 lightnings", (cell(5000, 0.5),), (cell(5000, 0.1),)),
-    Trend("5,000 lightnings of strength 0.25 - He", (cell(5000, 0.25),), (HE,)),
+    Trend("strength 0.5 − 0.1, 5,000 lightnings", (cell(5000, 0.5),), (cell(5000, 0.1),)),
+    Trend("5,000 lightnings of strength 0.25 − He", (cell(5000, 0.25),), (HE,)),
 )
 TABLE = CellTable(
     "Table 4a: LeNet-5",

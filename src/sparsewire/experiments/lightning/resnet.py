@@ -54,14 +54,14 @@ PUBLISHED = {
 }
 HE_14D = of("resnet_14d", HE)
 TRENDS = (
-    Trend("ResNet14d: 90 lightnings of strength 0.25 - He", (_lightning(90, 0.25),), (HE_14D,)),
+    Trend("ResNet14d: 90 lightnings of strength 0.25 − He", (_lightning(90, 0.25),), (HE_14D,)),
     Trend(
-        "ResNet14d: 100 lightnings - 5,000, mean over strengths",
+        "ResNet14d: 100 lightnings − 5,000, mean over strengths",
         tuple(_lightning(100, strength) for strength in STRENGTHS),
         tuple(_lightning(5000, strength) for strength in STRENGTHS),
     ),
-    Trend("ResNet14d - ResNet8d, He", (HE_14D,), (of("resnet_8d", HE),)),
-    Trend("ResNet20 - ResNet14d, He", (of("resnet_20", HE),), (HE_14D,)),
+    Trend("ResNet14d − ResNet8d, He", (HE_14D,), (of("resnet_8d", HE),)),
+    Trend("ResNet20 − ResNet14d, He", (of("resnet_20", HE),), (HE_14D,)),
 )
 TABLE = CellTable(
     "Table 4b: ResNets",

@@ -108,8 +108,9 @@ def _around(share: float, group: Sequence[Outcome], middle: Sequence[Outcome], z
     peaks = tuple(
         max((outcome for outcome in group if outcome.seed == seed), key=best).metrics[FIRST] for seed in sorted(whole)
     )
-    equal = float(share) if zero is not None else None
-    claims = [Claim(f"{share} %: density of junction 1 at the peak", equal, peaks, 0.0, "%", 1, "at_most", True)]
+    # The equal split is not left of itself: what is claimed is the next one below it that was tried, or less.
+    below = max((density for density in splits if density < share), default=None) if zero is not None else None
+    claims = [Claim(f"{share} %: density of junction 1 at the peak", below, peaks, 0.0, "%", 1, "at_most", True)]
     left, right = splits.get(share / 2), splits.get(1.5 * share)
     if left:
         claims.append(_above(f"{share} %: {share / 2:g}/{1.5 * share:g} − equal", zero, middle, left))
