@@ -1,14 +1,16 @@
-"""How long it takes to make Morse frames and to load CIFAR-10, beside the plain ways.
+"""How long it takes to make Morse frames and Reber strings and to load CIFAR-10, beside the plain ways.
 
     python benchmarks/data_speed.py [--threads 1] [--per-class 5000] [--rounds 5] [--cifar FOLDER]
 
 Morse: `morse` makes all frames at once; the plain loop makes one frame after another, as the authors' script does (here
-2,000 of them, their time scaled up). CIFAR-10, where FOLDER holds its binary files: `cifar10` beside numpy's shortest
-way to the same tensors. Each line is one way, its median time, how many times that of sparsewire it takes, and, for the
-loaders, the most memory that its process held. The contenders take turns.
+2,000 of them, their time scaled up). Reber: 2,000 different valid strings, beside one random walk after another until
+there are so many; and the paper's whole set of 25,000, true and false, encoded. CIFAR-10, where FOLDER holds its binary
+files: `cifar10` beside numpy's shortest way to the same tensors. Each line is one way, its median time, how many times
+that of sparsewire it takes, and, for the loaders, the most memory that its process held. The contenders take turns.
 """
 
 import argparse
+import random
 import resource
 import statistics
 import subprocess
@@ -20,9 +22,10 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from sparsewire.data import MORSE, MORSE_DIFFICULT, cifar10, morse
+from sparsewire.data import MORSE, MORSE_DIFFICULT, REBER, cifar10, morse, reber_set, unique_strings
 
 _LOOPED = 2000
+_STRINGS = 2000
 
 
 def plain_loop(count: int, noise: float) -> np.ndarray:
@@ -39,6 +42,20 @@ def plain_loop(count: int, noise: float) -> np.ndarray:
         frames[at, start : start + len(code)] = code
         frames[at] += random.normal(0, noise, 64)
     return np.round(np.clip(frames, 0, 16) / 16, 3)
+
+
+def walk_after_walk(count: int) -> list[str]:
+    """Different strings of Reber's grammar: random walks of at least 11 letters, each kept once."""
+    chance, found = random.Random(0), {}
+    ways = {state: [edge[1:] for edge in REBER.edges if edge[0] == state] for state in range(REBER.end)}
+    while len(found) < count:
+        state, text = REBER.start, ""
+        while state != REBER.end:
+            letter, state = chance.choice(ways[state])
+            text += letter
+        if len(text) >= 11:
+            found[text] = None
+    return list(found)
 
 
 def plain_load(folder: Path) -> list[torch.Tensor]:
@@ -112,6 +129,12 @@ def main() -> None:
             "plain loop": seconds_of(lambda noise=noise: plain_loop(_LOOPED, noise), frames / _LOOPED),
         }
         tell(f"{frames:,} Morse frames, {kind}", in_turns(ways, options.rounds))
+    ways = {
+        "strings": seconds_of(lambda: unique_strings(REBER, _STRINGS, generator=generator)),
+        "walks": seconds_of(lambda: walk_after_walk(_STRINGS)),
+        "whole set": seconds_of(lambda: reber_set(generator=generator)),
+    }
+    tell(f"{_STRINGS:,} different valid Reber strings, and the set of 25,000", in_turns(ways, options.rounds))
     if options.cifar:
         ways = {way: in_a_process(way, options.cifar, options.threads) for way in ("cifar10", "numpy")}
         tell("CIFAR-10 from its binary files", in_turns(ways, options.rounds))

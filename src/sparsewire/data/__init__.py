@@ -17,6 +17,12 @@ if TYPE_CHECKING:
     from sparsewire.data.morse_form import MORSE_DIFFICULT, MorseForm, MorseOptions
     from sparsewire.data.morse_stream import MorseStream
     from sparsewire.data.morse_symbols import MORSE
+    from sparsewire.data.reber_codes import code_lengths, decoded, encoded, packed
+    from sparsewire.data.reber_grammar import EMBEDDED_REBER, REBER, Automaton, is_reber, relabelled
+    from sparsewire.data.reber_samples import reber_set
+    from sparsewire.data.reber_shortcuts import foreign_share, length_accuracy, ngram_accuracy
+    from sparsewire.data.reber_strings import ReberOptions, reber
+    from sparsewire.data.reber_unique import unique_strings
     from sparsewire.data.samples import DataSet, Samples
     from sparsewire.data.sources import available
 
@@ -38,6 +44,22 @@ _HOMES = {
     "MorseForm": "morse_form",
     "MorseOptions": "morse_form",
     "MorseStream": "morse_stream",
+    "reber": "reber_strings",
+    "reber_set": "reber_samples",
+    "is_reber": "reber_grammar",
+    "Automaton": "reber_grammar",
+    "REBER": "reber_grammar",
+    "EMBEDDED_REBER": "reber_grammar",
+    "relabelled": "reber_grammar",
+    "ReberOptions": "reber_strings",
+    "unique_strings": "reber_unique",
+    "encoded": "reber_codes",
+    "decoded": "reber_codes",
+    "code_lengths": "reber_codes",
+    "packed": "reber_codes",
+    "foreign_share": "reber_shortcuts",
+    "ngram_accuracy": "reber_shortcuts",
+    "length_accuracy": "reber_shortcuts",
     "available": "sources",
     "fetch": "fetching",
     "read_idx": "idx",
@@ -45,26 +67,42 @@ _HOMES = {
 }
 
 __all__ = [
+    "EMBEDDED_REBER",
     "MORSE",
     "MORSE_DIFFICULT",
+    "REBER",
+    "Automaton",
     "DataSet",
     "MorseForm",
     "MorseOptions",
     "MorseStream",
+    "ReberOptions",
     "Samples",
     "available",
     "centred",
     "cifar10",
     "cifar100",
+    "code_lengths",
+    "decoded",
     "digits",
+    "encoded",
     "fashion_mnist",
     "fetch",
+    "foreign_share",
+    "is_reber",
+    "length_accuracy",
     "mnist",
     "morse",
     "morse_set",
+    "ngram_accuracy",
+    "packed",
     "per_pixel_mean",
     "read_idx",
+    "reber",
+    "reber_set",
+    "relabelled",
     "shift_and_flip",
+    "unique_strings",
     "write_idx",
 ]
 
