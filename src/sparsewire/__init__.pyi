@@ -38,6 +38,10 @@ from sparsewire.structure import patterns as patterns
 from sparsewire.structure import priors as priors
 from sparsewire.structure import schedules as schedules
 from sparsewire.structure import scores as scores
+from sparsewire.structure.evidence import hessian_diagonal as hessian_diagonal
+from sparsewire.structure.evidence import mean_gradients as mean_gradients
+from sparsewire.structure.gates import gate_masks as gate_masks
+from sparsewire.structure.gates import tiled as tiled
 from sparsewire.structure.graphs import NetGraph as NetGraph
 from sparsewire.structure.masks import Masks as Masks
 from sparsewire.structure.predefined_masks import predefined as predefined
@@ -47,10 +51,14 @@ from sparsewire.structure.priors import lightning_paths as lightning_paths
 from sparsewire.structure.select import prune as prune
 from sparsewire.structure.windows import Layout as Layout
 from sparsewire.training import rules as rules
+from sparsewire.training import stop_rules as stop_rules
+from sparsewire.training.iterating import iterate as iterate
 from sparsewire.training.loop import evaluate as evaluate
 from sparsewire.training.loop import fit as fit
 from sparsewire.training.optimizer import SparseOptimizer as SparseOptimizer
 from sparsewire.training.replicas import replicate as replicate
+from sparsewire.training.retraining import Retraining as Retraining
+from sparsewire.training.surgeon import surgeon_ as surgeon_
 
 __version__: str
 __all__: list[str]

@@ -16,6 +16,7 @@ from sparsewire.structure.allocation import (
     checked_density,
     count_of,
     distributed,
+    distributed_with_zeros,
     erk,
     nearest_set_bits,
     share,
@@ -121,6 +122,25 @@ def test_distributed_ranks_a_layer_without_deviation_above_all(scale):
 def test_distributed_keeps_what_is_dead_below_what_scores_worst():
     a = layer(torch.ones(1, 4), torch.tensor([[False, True, True, False]]), torch.tensor([[0.0, -1.0, -2.0, 0.0]]))
     assert distributed({"a": a, "b": layer(torch.tensor([[1.0, 2.0]]))}, 4) == {"a": 2, "b": 2}
+
+
+def test_distributed_with_zeros_counts_what_is_pruned_as_zero():
+    # a: 6, -6 and two pruned: mean 0, σ² = 72 / 3 = 24;  b: 3, -3, 1, -1: σ² = 20 / 3
+    a, live = torch.tensor([[6.0, -6.0, 50.0, 90.0]]), torch.tensor([[True, True, False, False]])
+    layers = {"a": layer(a, live), "b": layer(torch.tensor([[3.0, -3.0, 1.0, -1.0]]))}
+    # 6 / √24 = 1.22 and 3 / √(20 / 3) = 1.16, 0.39; live ones alone: 6 / 6 = 1 and 3 / √5 = 1.34
+    assert distributed_with_zeros(layers, 2) == {"a": 2, "b": 0}
+    assert distributed(layers, 2) == {"a": 0, "b": 2}
+    assert distributed_with_zeros(layers, 4) == {"a": 2, "b": 2}
+
+
+def test_distributed_with_zeros_takes_the_deviation_that_torch_and_the_reference_take():
+    # two equal layers but for their size: σ² = 2 / 1 and 4 / 3, so the larger one ranks above
+    layers = {"a": layer(torch.tensor([[1.0, -1.0]])), "b": layer(torch.tensor([[1.0, -1.0, 1.0, -1.0]]))}
+    assert distributed_with_zeros(layers, 4) == {"a": 0, "b": 4}
+    assert distributed(layers, 4) == {"a": 2, "b": 2}
+    alone = {"b": layers["b"], "one": layer(torch.tensor([[1e-3]])), "none": layer(torch.zeros(0, 3))}
+    assert distributed_with_zeros(alone, 1) == {"b": 0, "one": 1, "none": 0}
 
 
 def test_erk_by_hand():

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sparsewire.errors import RequestError
-from sparsewire.structure.patterns import NM, Block, FixedFanIn, Neurons, Pattern, Site, Unstructured
+from sparsewire.structure.patterns import NM, Block, Channels, FixedFanIn, Heads, Neurons, Pattern, Site, Unstructured
 
 PATTERNS = {
     "Unstructured": Unstructured(),
@@ -14,36 +14,45 @@ PATTERNS = {
     "Block": Block(2, 3),
     "NM": NM(2, 4),
     "FixedFanIn": FixedFanIn(),
+    "Channels": Channels(),
+    "Heads": Heads(2),
+    "Heads of the projection out": Heads(2),
 }
-SITE = Site("0.weight", rows=8, inputs=12, gates=4)
+SITE = Site("0.weight", rows=8, inputs=12, gates=4, kernel=(2, 2))
+# what a pattern is tried on where it is not for every weight
+SITES = {
+    "Heads": Site("0.in_proj_weight", rows=12, inputs=12, projections=3),
+    "Heads of the projection out": Site("0.out_proj.weight", rows=8, inputs=12),
+}
+CASES = [pytest.param(pattern, SITES.get(name, SITE), id=name) for name, pattern in PATTERNS.items()]
 
 
 def test_every_pattern_is_in_the_table():
     assert {type(pattern) for pattern in PATTERNS.values()} == set(Pattern.__subclasses__())
 
 
-@pytest.mark.parametrize("pattern", PATTERNS.values(), ids=PATTERNS)
-def test_pool_and_spread_are_adjoint(pattern):
+@pytest.mark.parametrize(("pattern", "site"), CASES)
+def test_pool_and_spread_are_adjoint(pattern, site):
     # ⟨pool(v), u⟩ = ⟨v, spread(u)⟩ for all v, u: a unit's number is the sum over just the weights that it spreads to
     generator = torch.Generator().manual_seed(0)
-    values = torch.randint(0, 9, (SITE.rows, SITE.inputs), generator=generator)
-    units = torch.randint(0, 9, pattern.grid(SITE), generator=generator)
-    pooled, spread = pattern.pool(values, SITE), pattern.spread(units, SITE)
-    assert pooled.shape == pattern.grid(SITE)
+    values = torch.randint(0, 9, (site.rows, site.inputs), generator=generator)
+    units = torch.randint(0, 9, pattern.grid(site), generator=generator)
+    pooled, spread = pattern.pool(values, site), pattern.spread(units, site)
+    assert pooled.shape == pattern.grid(site)
     assert spread.shape == values.shape
     assert (pooled * units).sum() == (values * spread).sum()
 
 
-@pytest.mark.parametrize("pattern", PATTERNS.values(), ids=PATTERNS)
-def test_every_weight_is_in_exactly_one_unit(pattern):
-    ones = torch.ones(pattern.grid(SITE), dtype=torch.int64)
-    assert (pattern.spread(ones, SITE) == 1).all()
-    assert pattern.pool(torch.ones(SITE.rows, SITE.inputs), SITE).sum() == SITE.rows * SITE.inputs
+@pytest.mark.parametrize(("pattern", "site"), CASES)
+def test_every_weight_is_in_exactly_one_unit(pattern, site):
+    ones = torch.ones(pattern.grid(site), dtype=torch.int64)
+    assert (pattern.spread(ones, site) == 1).all()
+    assert pattern.pool(torch.ones(site.rows, site.inputs), site).sum() == site.rows * site.inputs
 
 
-@pytest.mark.parametrize("pattern", PATTERNS.values(), ids=PATTERNS)
-def test_what_is_chosen_is_exact_and_none_that_is_dead(pattern):
-    grid = pattern.grid(SITE)
+@pytest.mark.parametrize(("pattern", "site"), CASES)
+def test_what_is_chosen_is_exact_and_none_that_is_dead(pattern, site):
+    grid = pattern.grid(site)
     scores = torch.rand(grid, generator=torch.Generator().manual_seed(1))
     size = scores.numel()
     total = pattern.settle(size // 2, {"a": grid}, {"a": pattern.room(torch.ones(grid, dtype=torch.bool))})
@@ -59,6 +68,20 @@ def test_neurons_take_their_gates_with_them():
     assert Neurons().pool(values, site).tolist() == [0 + 1 + 4 + 5 + 8 + 9 + 12 + 13, 2 + 3 + 6 + 7 + 10 + 11 + 14 + 15]
     kept = Neurons().spread(torch.tensor([False, True]), site)
     assert kept.tolist() == [[False, False], [True, True]] * 4
+
+
+def test_heads_take_their_rows_of_each_projection_and_their_columns_of_the_last():
+    # rows: q of head 0, q of head 1, k 0, k 1, v 0, v 1, each of two
+    stacked = Site("in_proj_weight", rows=12, inputs=1, projections=3)
+    assert Heads(2).pool(torch.arange(12)[:, None], stacked).tolist() == [
+        0 + 1 + 4 + 5 + 8 + 9,
+        2 + 3 + 6 + 7 + 10 + 11,
+    ]
+    kept = Heads(2).spread(torch.tensor([False, True]), stacked)
+    assert kept.int().flatten().tolist() == [0, 0, 1, 1] * 3
+    out = Site("out_proj.weight", rows=2, inputs=4)
+    assert Heads(2).pool(torch.arange(8).view(2, 4), out).tolist() == [0 + 1 + 4 + 5, 2 + 3 + 6 + 7]
+    assert Heads(2).spread(torch.tensor([False, True]), out).int().tolist() == [[0, 0, 1, 1]] * 2
 
 
 def test_blocks_by_hand():
@@ -89,6 +112,8 @@ def test_groups_must_divide():
         (lambda: NM(1.0, 2), "n: found 1.0"),
         (lambda: Block(0, 1), "rows: found 0"),
         (lambda: Block(1, True), "columns: found True"),
+        (lambda: Heads(0), "count: found 0"),
+        (lambda: Heads(2.5), "count: found 2.5"),
     ],
 )
 def test_impossible_sizes(make, message):

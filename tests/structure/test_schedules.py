@@ -5,13 +5,12 @@ import math
 import pickle
 
 import pytest
-import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sparsewire.errors import RequestError
 from sparsewire.structure.allocation import count_of
-from sparsewire.structure.schedules import bucket, cubic, fixed_size, one_shot, relative
+from sparsewire.structure.schedules import cosine, cubic, exponential, fixed_size, one_shot, relative
 
 SCHEDULES = {
     "one_shot": one_shot(0.2, begin=5),
@@ -23,6 +22,10 @@ SCHEDULES = {
     "relative density": relative(0.25, begin=5, density=0.4),
     "cubic": cubic(0.1, until=25, begin=5, every=4),
     "cubic from half": cubic(0.1, until=25, begin=5, initial=0.5),
+    "cosine": cosine(0.1, until=25, begin=5, every=4),
+    "cosine from half": cosine(0.0, until=25, begin=5, initial=0.5),
+    "exponential": exponential(0.1, until=25, begin=5, every=4),
+    "exponential from half": exponential(0.1, until=25, begin=5, initial=0.5),
 }
 
 
@@ -61,6 +64,11 @@ def test_is_a_frozen_value(schedule):
         (cubic(0.2, until=4), [0, 1, 2, 3, 4, 5], [1.0, 0.5375, 0.3, 0.2125, 0.2, 0.2]),
         (cubic(0.2, until=4, every=2), [1, 2, 3, 4], [1.0, 0.3, 0.3, 0.2]),
         (cubic(0.1, until=12, begin=10, initial=0.5), [9, 10, 11, 12], [1.0, 0.5, 0.15, 0.1]),
+        # 0.2 + 0.4 · (1 + cos(π/4 · t)): cos of 45° is √½
+        (cosine(0.2, until=4), [0, 1, 2, 3, 4, 5], [1.0, 0.6 + 0.4 * 0.5**0.5, 0.6, 0.6 - 0.4 * 0.5**0.5, 0.2, 0.2]),
+        (cosine(0.2, until=4, every=2), [1, 2, 3, 4], [1.0, 0.6, 0.6, 0.2]),
+        (exponential(1 / 16, until=4), [0, 1, 2, 3, 4, 5], [1, 1 / 2, 1 / 4, 1 / 8, 1 / 16, 1 / 16]),
+        (exponential(0.08, until=12, begin=10, initial=0.5), [9, 10, 11, 12], [1.0, 0.5, 0.2, 0.08]),
     ],
 )
 def test_by_hand(schedule, steps, expected):
@@ -75,10 +83,17 @@ def test_fixed_size_removes_exactly_its_size(size, total, step):
 
 
 @settings(deadline=None, max_examples=100)
-@given(st.floats(0, 1), st.floats(0, 1), st.integers(0, 50), st.integers(1, 40), st.integers(1, 9))
-def test_cubic_meets_both_ends_exactly_and_never_grows(one, other, begin, prunings, every):
+@given(
+    st.sampled_from([cubic, cosine, exponential]),
+    st.floats(1e-9, 1),
+    st.floats(1e-9, 1),
+    st.integers(0, 50),
+    st.integers(1, 40),
+    st.integers(1, 9),
+)
+def test_a_curve_meets_both_ends_exactly_and_never_grows(curve, one, other, begin, prunings, every):
     low, high = sorted([one, other])
-    schedule = cubic(low, until=begin + prunings * every, begin=begin, every=every, initial=high)
+    schedule = curve(low, until=begin + prunings * every, begin=begin, every=every, initial=high)
     assert schedule(begin) == high
     assert schedule(begin + prunings * every) == schedule(10**9) == low
     densities = [schedule(step) for step in range(begin, begin + prunings * every + 2)]
@@ -103,6 +118,10 @@ def test_cubic_meets_both_ends_exactly_and_never_grows(one, other, begin, prunin
         (lambda: cubic(0.1, until=0), "until: found 0"),
         (lambda: fixed_size(True, 5), "size: found True"),
         (lambda: cubic(0.1, until=10, begin=1, every=4), "try 9 or 13"),
+        (lambda: cosine(0.6, until=5, initial=0.5), "density: found 0.6 above initial"),
+        (lambda: cosine(0.1, until=10, begin=1, every=4), "try 9 or 13"),
+        (lambda: exponential(0.0, until=5), "density: found 0.0, expected one above 0"),
+        (lambda: exponential(0.1, until=True), "until: found True"),
     ],
 )
 def test_impossible_arguments(make, message):
@@ -110,36 +129,12 @@ def test_impossible_arguments(make, message):
         make()
 
 
-@pytest.mark.parametrize(
-    ("size", "kept"),
-    # ascending 1, 2, 3, 4 with the running sums 1, 3, 6, 10
-    [(0, 4), (0.5, 4), (1, 3), (2.9, 3), (3, 2), (6, 1), (9.99, 1), (10, 0), (99, 0)],
-)
-def test_bucket_by_hand(size, kept):
-    assert bucket(torch.tensor([[4.0, 1.0], [2.0, 3.0]]), size) == kept
-    assert bucket({"a": torch.tensor([3.0]), "b": torch.tensor([1, 4, 2])}, size) == kept
+def test_exponential_is_relative_pruning_to_a_known_end():
+    assert [exponential(0.25, until=6)(step) for step in range(7)] == pytest.approx(
+        [relative(1 - 0.25 ** (1 / 6), begin=1)(step) for step in range(7)]
+    )
 
 
-@settings(deadline=None, max_examples=80)
-@given(st.lists(st.integers(0, 9), max_size=20), st.integers(0, 100))
-def test_bucket_is_filled_one_by_one(scores, size):
-    left, room = sorted(scores), size
-    while left and left[0] <= room:
-        room -= left.pop(0)
-    assert bucket(torch.tensor(scores), size) == len(left)
-
-
-@pytest.mark.parametrize("scores", [[-1.0], [math.nan], [math.inf]])
-def test_bucket_needs_sums_that_grow(scores):
-    with pytest.raises(RequestError, match="scores: found"):
-        bucket(torch.tensor(scores), 1)
-
-
-@pytest.mark.parametrize("size", [-1, math.nan, math.inf, True])
-def test_bucket_needs_a_size(size):
-    with pytest.raises(RequestError, match="size: found"):
-        bucket(torch.ones(3), size)
-
-
-def test_bucket_of_nothing():
-    assert bucket({}, 1) == 0
+def test_curves_of_the_same_numbers_are_not_equal():
+    assert cubic(0.1, until=5) != cosine(0.1, until=5)
+    assert len({cubic(0.1, until=5), cosine(0.1, until=5), exponential(0.1, until=5)}) == 3

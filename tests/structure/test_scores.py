@@ -5,7 +5,17 @@ import torch
 from torch import nn
 
 from sparsewire.errors import RequestError, UnknownNameError
-from sparsewire.structure.scores import SCORES, ModelScore, NeuronNorm, Question, Random, answers, magnitude
+from sparsewire.structure.scores import (
+    DATA_SCORES,
+    SCORES,
+    ModelScore,
+    NeuronNorm,
+    Question,
+    Random,
+    answers,
+    magnitude,
+    needs_data,
+)
 
 WEIGHTS = {"a": torch.tensor([[3.0, -4.0], [0.0, 1.0]]), "b": torch.tensor([[-2.0]])}
 LIVE = {name: torch.ones_like(weight, dtype=torch.bool) for name, weight in WEIGHTS.items()}
@@ -120,3 +130,21 @@ def test_a_model_score_sees_the_whole_question():
 def test_what_is_no_score_is_refused(score, error, message):
     with pytest.raises(error, match=message):
         answers(score, question())
+
+
+@pytest.mark.parametrize("score", [*DATA_SCORES, *DATA_SCORES.values()])
+def test_scores_that_need_data_say_so_and_refuse_weights_alone(score):
+    assert needs_data(score)
+    with pytest.raises(RequestError, match="model: found weights by name, but the score looks at the loss"):
+        answers(score, question(data=(torch.ones(1, 2), torch.zeros(1))))
+    with pytest.raises(RequestError, match=r"data: found none, but the score looks at the loss; pass data=\(inputs"):
+        answers(score, question(model=nn.Linear(2, 2)))
+
+
+@pytest.mark.parametrize("score", [*SCORES, *SCORES.values(), lambda weight: weight, {}, "obt", None])
+def test_other_scores_need_none(score):
+    assert not needs_data(score)
+
+
+def test_the_names_are_different():
+    assert not SCORES.keys() & DATA_SCORES.keys()

@@ -9,6 +9,7 @@ from sparsewire.errors import RequestError, UnknownNameError
 from sparsewire.structure.masks import Masks
 from sparsewire.structure.patterns import Neurons
 from sparsewire.structure.schedules import cubic, one_shot, relative
+from sparsewire.structure.scores import OptimalBrainDamage
 from sparsewire.structure.select import prune
 from sparsewire.training.optimizer import SparseOptimizer
 from sparsewire.training.rule_contract import acts_at, grows, is_dense, moment_of, recall, remembered
@@ -227,6 +228,12 @@ def test_a_score_may_look_at_the_gradients_of_the_step():
     assert len(seen) == 2  # one call for each weight, at the one pruning
     assert all(seen)
     assert optimizer.masks.density == 0.25
+
+
+@pytest.mark.parametrize("score", ["obd", "gradient", "taylor", OptimalBrainDamage()])
+def test_scores_that_ask_for_data_are_none_of_a_rule(score):
+    with pytest.raises(RequestError, match=r"score: found .*, which asks for data, but a rule sees weights"):
+        gradual(one_shot(0.5), score=score)
 
 
 def test_memory_of_another_kind_of_gradual_is_refused():

@@ -23,7 +23,7 @@ else:  # before click 8.5 it takes no parameter
 STORE = "sparsewire-runs"
 SCALES = ("smoke", "desk", "full")
 SCORES = ("magnitude", "random", "neuron_l1", "neuron_l2")
-SCOPES = ("blind", "uniform", "uniform_amount", "distributed", "erk")
+SCOPES = ("blind", "uniform", "uniform_amount", "distributed", "distributed_with_zeros", "erk")
 
 
 class OneOf(Word):

@@ -9,7 +9,6 @@ The names that `prune(scope=…)` takes are those of `SCOPES`.
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from fnmatch import fnmatchcase
 from fractions import Fraction
 from numbers import Real
 from typing import Any, NamedTuple
@@ -20,9 +19,8 @@ from torch import Tensor
 
 from sparsewire.errors import RequestError, UnknownNameError
 from sparsewire.kernels.top_k import keep_top
-
-# The words for the two junctions of a recurrent layer: its inputs to its neurons, and these to themselves.
-JUNCTIONS = {"i2h": "weight_ih", "h2h": "weight_hh"}
+from sparsewire.structure.naming import JUNCTIONS as JUNCTIONS
+from sparsewire.structure.naming import is_meant as is_meant
 
 
 class Layer(NamedTuple):
@@ -96,17 +94,23 @@ def distributed(layers: Mapping[str, Layer], total: int) -> dict[str, int]:
 
     Reference: See, Luong and Manning 2016, section 3.2, "class-distribution": a threshold λσ for each layer with one λ,
     which selects the same weights. Stier, Darji and Granitzer 2021 speak of the deviation of the magnitudes and compute
-    that of the signed weights with the pruned ones as zeros; here the pruned ones are left out.
+    that of the signed weights with the pruned ones as zeros (`distributed_with_zeros`); here these are left out.
     """
-    scores = {}
-    for name, layer in layers.items():
-        weights = layer.weight[layer.live].double()
-        deviation = float(weights.std(correction=0)) if weights.numel() else 1.0
-        limits = torch.finfo(torch.float64)
-        ranked = layer.scores.double() / max(deviation, limits.tiny)
-        dead = layer.scores == -math.inf
-        scores[name] = ranked.clamp(limits.min, limits.max).masked_fill(dead, -math.inf)
-    return _ranked(scores, total)
+    live = {name: layer.weight[layer.live].double() for name, layer in layers.items()}
+    return _ranked_by_deviation(layers, live, 0, total)
+
+
+def distributed_with_zeros(layers: Mapping[str, Layer], total: int) -> dict[str, int]:
+    """One ranking over all layers, after dividing scores by the deviation of all weights of a layer, pruned ones as 0.
+
+        rank by S / σ,   σ² = Σ (w ⊙ m − mean(w ⊙ m))² / (n − 1) over all n weights of the layer
+
+    So σ shrinks as a layer is pruned, and what is left of it ranks ever higher; `distributed` leaves the zeros out.
+
+    Reference: the program of Stier, Darji and Granitzer 2021, which has no equation for it in the paper.
+    """
+    masked = {name: torch.where(layer.live, layer.weight, 0).flatten().double() for name, layer in layers.items()}
+    return _ranked_by_deviation(layers, masked, 1, total)
 
 
 def uniform(layers: Mapping[str, Layer], total: int) -> dict[str, int]:
@@ -148,6 +152,7 @@ SCOPES: dict[str, Allocation] = {
     "uniform": uniform,
     "uniform_amount": uniform_amount,
     "distributed": distributed,
+    "distributed_with_zeros": distributed_with_zeros,
     "erk": erk,
 }
 
@@ -243,26 +248,26 @@ def nearest_set_bits(bits: int, place: int) -> list[int]:
     return found + ([place + (above & -above).bit_length() - 1] if above else [])
 
 
+def _ranked_by_deviation(
+    layers: Mapping[str, Layer], weights: Mapping[str, Tensor], correction: int, total: int
+) -> dict[str, int]:
+    """One ranking of the scores of each layer over the deviation of the weights given for it."""
+    scores, limits = {}, torch.finfo(torch.float64)
+    for name, layer in layers.items():
+        several = weights[name].numel() > correction
+        deviation = float(weights[name].std(correction=correction)) if several else 1.0 - correction
+        ranked = layer.scores.double() / max(deviation, limits.tiny)
+        dead = layer.scores == -math.inf
+        scores[name] = ranked.clamp(limits.min, limits.max).masked_fill(dead, -math.inf)
+    return _ranked(scores, total)
+
+
 def _ranked(scores: Mapping[str, Tensor], total: int) -> dict[str, int]:
     devices = {part.device for part in scores.values()}
     device = devices.pop() if len(devices) == 1 else torch.device("cpu")
     parts = [part.flatten().to(device) for part in scores.values()]
     kept = torch.split(keep_top(torch.cat(parts), total), [len(part) for part in parts])
     return {name: int(part.count_nonzero()) for name, part in zip(scores, kept, strict=True)}
-
-
-def is_meant(name: str, wish: str) -> bool:
-    """Whether a weight is meant: by its name, that of a module it belongs to, a pattern of names, "i2h" or "h2h".
-
-    Example:
-        >>> [is_meant("encoder.0.weight", wish) for wish in ("encoder.0.weight", "encoder", "enc*", "enc", "0")]
-        [True, True, True, False, False]
-        >>> is_meant("encoder.weight_ih_l0", "i2h")
-        True
-    """
-    if wish in JUNCTIONS:
-        return name.rpartition(".")[2].startswith(JUNCTIONS[wish])
-    return name == wish or name.startswith(f"{wish}.") or fnmatchcase(name, wish)
 
 
 def _density_of(name: str, scope: Mapping[str, float], otherwise: float) -> float:

@@ -4,18 +4,18 @@ A schedule is a frozen value, called with a step (a whole number, 0 is the first
 begins, never more later than earlier. Prunings happen at the steps begin, begin + every, begin + 2 · every, …; between
 them the density stays. The classes are written like functions since they are used like these: `cubic(0.1, until=900)`.
 
-`bucket` has no density to give by the step alone, since it looks at the scores; it is a plain function of these.
+`bucket` and `buckets` have no density to give by the step alone, since they look at the scores.
 """
 
-from collections.abc import Callable, Mapping
+import math
+from collections.abc import Callable
 from dataclasses import dataclass
-
-import torch
-from torch import Tensor
 
 from sparsewire.errors import RequestError
 from sparsewire.structure.allocation import checked_density
 from sparsewire.structure.blocks import whole
+from sparsewire.structure.score_buckets import bucket as bucket
+from sparsewire.structure.score_buckets import buckets as buckets
 
 Schedule = Callable[[int], float]
 
@@ -123,24 +123,8 @@ class relative:  # noqa: N801
 
 
 @dataclass(frozen=True)
-class cubic:  # noqa: N801
-    """Fast at first, slow at the end: from `initial` at step `begin` to `density` at step `until` and after.
-
-        d(t) = d_f + (d_i − d_f) · (1 − (t − t₀) / (t_n − t₀))³,   t = t₀, t₀ + every, …, t_n
-
-    Args:
-        density: the fraction that is kept at the end, d_f.
-        until: the step of the last pruning, t_n; a whole number of `every` after `begin`.
-        begin: the step of the first pruning, t₀.
-        every: steps from one pruning to the next.
-        initial: the density at `begin`, d_i.
-
-    Example:
-        >>> [round(cubic(0.1, until=3)(step), 4) for step in range(5)]
-        [1.0, 0.3667, 0.1333, 0.1, 0.1]
-
-    Reference: Zhu and Gupta 2017, equation 1, with density = 1 − their sparsity.
-    """
+class _Falling:
+    """From `initial` at step `begin` to `density` at step `until`, along a curve that a subclass gives."""
 
     density: float
     until: int
@@ -165,43 +149,91 @@ class cubic:  # noqa: N801
         if step >= self.until:
             return float(self.density)  # exactly, whatever the rounding below
         at = step - (step - self.begin) % self.every
-        left = 1 - (at - self.begin) / (self.until - self.begin)
-        if left == 1:
+        if at == self.begin:
             return float(self.initial)
-        return min(float(self.initial), self.density + (self.initial - self.density) * left * left * left)
+        return min(float(self.initial), max(float(self.density), self._between(at)))
+
+    def _between(self, step: int) -> float:
+        raise NotImplementedError
+
+    def _left(self, step: int) -> float:
+        """Of the way from `begin` to `until`, the part that is left."""
+        return 1 - (step - self.begin) / (self.until - self.begin)
 
 
-def bucket(scores: Tensor | Mapping[str, Tensor], size: float) -> int:
-    """How many weights are kept when the least important ones fill a bucket: the rest once it can hold no more.
+class cubic(_Falling):  # noqa: N801
+    """Fast at first, slow at the end: from `initial` at step `begin` to `density` at step `until` and after.
 
-        kept = n − max{k : s₁ + … + s_k ≤ size},   s₁ ≤ s₂ ≤ … ≤ s_n the scores
+        d(t) = d_f + (d_i − d_f) · (1 − (t − t₀) / (t_n − t₀))³,   t = t₀, t₀ + every, …, t_n
 
     Args:
-        scores: of the weights that still exist, none negative; a tensor of any shape, or several by name.
-        size: the sum of scores that the bucket holds.
-
-    Returns:
-        The count; `density=count / total` asks `prune` for it.
-
-    Raises:
-        RequestError: a score or the size is negative or not finite.
+        density: the fraction that is kept at the end, d_f.
+        until: the step of the last pruning, t_n; a whole number of `every` after `begin`.
+        begin: the step of the first pruning, t₀.
+        every: steps from one pruning to the next.
+        initial: the density at `begin`, d_i.
 
     Example:
-        >>> bucket(torch.tensor([4.0, 1.0, 2.0, 3.0]), 5.0)  # 1 + 2 fit, 1 + 2 + 3 do not
-        2
+        >>> [round(cubic(0.1, until=3)(step), 4) for step in range(5)]
+        [1.0, 0.3667, 0.1333, 0.1, 0.1]
 
-    Reference: Stier, Darji and Granitzer 2021, section 2 (bucket pruning). Their code keeps every score that equals
-    the first one that does not fit; here equal scores may part, so that the bucket is filled.
+    Reference: Zhu and Gupta 2017, equation 1, with density = 1 − their sparsity.
     """
-    parts = list(scores.values()) if isinstance(scores, Mapping) else [scores]
-    everything = torch.cat([part.detach().flatten().double().cpu() for part in parts]) if parts else torch.empty(0)
-    if not (everything.isfinite() & (everything >= 0)).all():
-        raise RequestError(
-            "scores: found a negative one, NaN or infinity, but a bucket needs finite sums that only grow"
-        )
-    if isinstance(size, bool) or not 0 <= size < float("inf"):
-        raise RequestError(f"size: found {size!r}, expected a finite number from 0 up, the sum of scores to remove")
-    return int((everything.sort().values.cumsum(0) > size).sum())
+
+    def _between(self, step: int) -> float:
+        left = self._left(step)
+        return self.density + (self.initial - self.density) * left * left * left
+
+
+class cosine(_Falling):  # noqa: N801
+    """Slow at both ends: from `initial` at step `begin` along half a wave to `density` at step `until` and after.
+
+        d(t) = d_f + ½ · (d_i − d_f) · (1 + cos(π · (t − t₀) / (t_n − t₀)))
+
+    Args:
+        density: the fraction that is kept at the end, d_f.
+        until: as for `cubic`, t_n.
+        begin: the step of the first pruning, t₀.
+        every: steps from one pruning to the next.
+        initial: the density at `begin`, d_i.
+
+    Example:
+        >>> [round(cosine(0.2, until=4)(step), 4) for step in range(6)]
+        [1.0, 0.8828, 0.6, 0.3172, 0.2, 0.2]
+
+    Reference: Loshchilov and Hutter 2017, equation 5 (for learning rates, without restarts).
+    """
+
+    def _between(self, step: int) -> float:
+        return self.density + (self.initial - self.density) * (1 + math.cos(math.pi * (1 - self._left(step)))) / 2
+
+
+class exponential(_Falling):  # noqa: N801
+    """The same fraction of what remains goes at every pruning: from `initial` at `begin` to `density` at `until`.
+
+        d(t) = d_i · (d_f / d_i)^((t − t₀) / (t_n − t₀))
+
+    This is `relative` for who knows where to end rather than how much to remove each time.
+
+    Args:
+        density: the fraction that is kept at the end, d_f; above 0, which no fraction of the rest ever reaches.
+        until: as for `cubic`, t_n.
+        begin: the step of the first pruning, t₀.
+        every: steps from one pruning to the next.
+        initial: the density at `begin`, d_i.
+
+    Example:
+        >>> [round(exponential(0.01, until=4)(step), 4) for step in range(6)]
+        [1.0, 0.3162, 0.1, 0.0316, 0.01, 0.01]
+    """
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.density == 0:
+            raise RequestError(f"density: found {self.density}, expected one above 0; cubic and cosine can end at 0")
+
+    def _between(self, step: int) -> float:
+        return float(self.initial * (self.density / self.initial) ** (1 - self._left(step)))
 
 
 def _prunings(step: int, begin: int, every: int, until: int | None) -> int:

@@ -10,49 +10,21 @@ and gives numbers of the weight's shape, or one number per unit of the pattern (
 array.
 """
 
-from abc import ABC, abstractmethod
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from sparsewire.errors import RequestError, UnknownNameError
-
-
-@dataclass(frozen=True)
-class Question:
-    """What is to be scored, and everything that a score may look at.
-
-    Attributes:
-        weights: name → weight, of those that are pruned: the parameters themselves, with their gradients; not to be
-            changed.
-        live: name → bool tensor of the weight's shape, False where masks dropped it already.
-        units: name → shape of the pattern's units: the weight's as a matrix, (neurons,), or (blocks down, across).
-        generator: the source of all randomness, if one was given.
-        model: the model, or None where plain weights are pruned.
-        data: as it was given to `prune`.
-        loss: as it was given to `prune`.
-    """
-
-    weights: Mapping[str, Tensor]
-    live: Mapping[str, Tensor]
-    units: Mapping[str, tuple[int, ...]]
-    generator: torch.Generator | None = None
-    model: nn.Module | None = None
-    data: Any = None
-    loss: Any = None
-
-
-class ModelScore(ABC):
-    """A score that looks at more than one weight by itself."""
-
-    @abstractmethod
-    def __call__(self, question: Question) -> Mapping[str, Tensor]:
-        """Name → scores, for each of `question.weights`; what is not live may be anything finite."""
-
+from sparsewire.structure.data_scores import Gradient as Gradient
+from sparsewire.structure.data_scores import OptimalBrainDamage as OptimalBrainDamage
+from sparsewire.structure.data_scores import Taylor as Taylor
+from sparsewire.structure.score_contract import ModelScore as ModelScore
+from sparsewire.structure.score_contract import Question as Question
 
 Score = str | Callable[[Tensor], Tensor] | ModelScore | Mapping[str, Tensor]
 
@@ -75,6 +47,7 @@ class Random(ModelScore):
         RequestError: `prune` was given no generator.
 
     Example:
+        >>> from torch import nn
         >>> from sparsewire.structure.select import prune
         >>> masks = prune(nn.Linear(8, 4), score=Random(), density=0.25, generator=torch.Generator().manual_seed(0))
         >>> masks.count
@@ -98,13 +71,15 @@ class Random(ModelScore):
 
 @dataclass(frozen=True)
 class NeuronNorm(ModelScore):
-    """The norm of the live weights into each neuron, its gates together: (Σ |w|^order)^(1 / order).
+    """The norm of the live weights of each neuron (its gates together), channel or head: (Σ |w|^order)^(1 / order).
+
+    A head has a norm in each weight it is part of, and is ranked by their sum.
 
     Args:
         order: 2 (Euclid), 1 (sum of magnitudes), or `math.inf` (largest magnitude).
 
     Raises:
-        RequestError: the pattern is not whole neurons.
+        RequestError: the pattern is not whole neurons, channels or heads.
 
     Example:
         >>> from sparsewire.structure.patterns import Neurons
@@ -125,12 +100,24 @@ class NeuronNorm(ModelScore):
             shape = question.units[name]
             if len(shape) != 1:
                 raise RequestError(
-                    "score: norms of neurons need the pattern Neurons(); pass it, or score by 'magnitude'"
+                    "score: norms of neurons need the pattern Neurons() (or channels, heads); pass it, or score by "
+                    "'magnitude'"
                 )
             live = torch.where(question.live[name], weight, 0)
-            gates, inputs = weight.shape[0] // max(1, shape[0]), weight.numel() // max(1, weight.shape[0])
-            scores[name] = torch.linalg.vector_norm(live.reshape(gates, *shape, inputs), self.order, dim=(0, 2))
+            if question.unit_of is None:  # neurons, by their gates
+                gates, inputs = weight.shape[0] // max(1, shape[0]), weight.numel() // max(1, weight.shape[0])
+                scores[name] = torch.linalg.vector_norm(live.reshape(gates, *shape, inputs), self.order, dim=(0, 2))
+            else:
+                scores[name] = self._of_units(live, question.unit_of(name), shape[0])
         return scores
+
+    def _of_units(self, weight: Tensor, unit_of: Tensor, units: int) -> Tensor:
+        sizes = weight.abs().double().flatten()
+        is_largest = self.order == math.inf
+        norms = sizes.new_zeros(units + 1)  # one more for the weights of no unit, at -1
+        sizes, places = sizes if is_largest else sizes**self.order, unit_of.flatten() % (units + 1)
+        norms = norms.scatter_reduce(0, places, sizes, "amax" if is_largest else "sum")[:-1]
+        return norms if is_largest else norms ** (1 / self.order)
 
 
 SCORES: dict[str, Score] = {
@@ -139,6 +126,26 @@ SCORES: dict[str, Score] = {
     "neuron_l1": NeuronNorm(1),
     "neuron_l2": NeuronNorm(2),
 }
+
+
+# Those that ask for the model and data too: of weights alone, as in a checkpoint, they say nothing.
+DATA_SCORES: dict[str, Score] = {
+    "obd": OptimalBrainDamage(),
+    "gradient": Gradient(),
+    "taylor": Taylor(),
+    "taylor_signed": Taylor(signed=True),
+}
+
+
+def needs_data(score: Score) -> bool:
+    """Whether a score asks for the model and data, as `prune(model, score="obd", data=(inputs, labels))` gives them.
+
+    Example:
+        >>> [needs_data(score) for score in ("obd", "magnitude", OptimalBrainDamage(), magnitude)]
+        [True, False, True, False]
+    """
+    found = DATA_SCORES.get(score) if isinstance(score, str) else score
+    return isinstance(found, ModelScore) and found.needs_data
 
 
 def answers(score: Score, question: Question) -> dict[str, Tensor]:
@@ -152,9 +159,10 @@ def answers(score: Score, question: Question) -> dict[str, Tensor]:
         {'w': tensor([[2.]])}
     """
     if isinstance(score, str):
-        if score not in SCORES:
-            raise UnknownNameError("score", score, SCORES)
-        score = SCORES[score]
+        named = {**SCORES, **DATA_SCORES}
+        if score not in named:
+            raise UnknownNameError("score", score, named)
+        score = named[score]
     with torch.no_grad():
         found = _asked(score, question)
     for name in question.weights:
@@ -180,5 +188,6 @@ def _asked(score: Score, question: Question) -> Mapping[str, Tensor]:
     if callable(score):
         return {name: score(weight) for name, weight in question.weights.items()}
     raise RequestError(
-        f"score: found {score!r}, expected a name ({', '.join(SCORES)}), a function of a weight or a mapping"
+        f"score: found {score!r}, expected a name ({', '.join([*SCORES, *DATA_SCORES])}), a function of a weight or a "
+        "mapping"
     )

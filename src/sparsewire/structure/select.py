@@ -1,22 +1,22 @@
 """Scores, an allocation and a pattern become masks: the only place where it is decided which weights stay."""
 
-import inspect
 import math
-import re
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
 
 from sparsewire.errors import RequestError, UnknownNameError
-from sparsewire.structure.allocation import Budget, Layer, Scope, budgets, checked_density, count_of, is_meant
+from sparsewire.structure.allocation import Budget, Layer, Scope, budgets, checked_density, count_of
+from sparsewire.structure.gates import gate_count, stacked_parts
 from sparsewire.structure.masks import Masks, matrices
 from sparsewire.structure.pattern_names import pattern_of
-from sparsewire.structure.patterns import Grid, Pattern, Site, Unstructured
+from sparsewire.structure.patterns import Grid, Heads, Pattern, Site, Unstructured
 from sparsewire.structure.scores import Question, Score, answers
-
-Only = str | Collection[str] | Callable[[str], bool] | Callable[[str, Tensor], bool]
+from sparsewire.structure.selection import Only as Only
+from sparsewire.structure.selection import Parts, rows_of, selected
 
 
 @torch.no_grad()
@@ -36,8 +36,8 @@ def prune(
     """The masks that keep the best fraction of the weights; the model is left as it is.
 
     Kept are exactly density · total, rounded half up, where total counts the units of the pattern in all selected
-    weights: weights, or blocks, or neurons. Of equal scores the one with the lower index stays, counted through the
-    selected weights in the model's order.
+    weights: weights, or blocks, neurons, channels, heads. Of equal scores the one with the lower index stays, counted
+    through the selected weights in the model's order.
 
     Args:
         model: a model, of which the weights of Linear, Conv, recurrent and attention layers can be pruned; a sparse
@@ -52,9 +52,12 @@ def prune(
             from names, as for `only`, to the density of each such layer; then `density` is that of each other one.
         pattern: which shapes are kept or dropped, or the name of a pattern such as "neurons" or "2:4" (see
             `pattern_of`); single weights unless told.
-        only: which weights: one or several names of weights, of modules ("encoder") or patterns of names ("enc*"),
-            "i2h" or "h2h" (of recurrent layers); or a function (name) → bool or (name, weight) → bool. The others keep
-            all, or what `masks` keeps.
+        only: which weights: one or several names of weights, of modules ("encoder"), patterns of names ("enc*") or
+            words; or a function (name) → bool or (name, weight) → bool. The others keep all, or what `masks` keeps.
+            Words: "i2h", "h2h" of recurrent layers; "gate:reset", "gate:update", "gate:new" of GRUs, "gate:input",
+            "gate:forget", "gate:cell", "gate:output" of LSTMs; "attention", "q_proj", "k_proj", "v_proj", "out_proj".
+            Joined by colons they mean what all of them mean: "h2h:reset", "encoder:h2h", "decoder:v_proj". Of a stacked
+            weight (gates; `in_proj_weight`) only the rows of the parts meant are scored, counted and pruned.
         data: handed to scores that need it.
         loss: handed to scores that need it.
         masks: what exists now; the result only drops from these.
@@ -76,21 +79,24 @@ def prune(
     pattern = pattern_of(pattern)
     density = checked_density(density)
     prunable, before = _start(model, masks)
-    weights = _selected(prunable, only)
-    _refuse_transposed(model, weights, pattern)
-    sites = {name: _site(name, prunable) for name in weights}
-    grids = {name: pattern.grid(site) for name, site in sites.items()}
-    live = {name: before[name] for name in weights}
+    meant = {name: _meant(name, prunable, parts) for name, parts in selected(prunable, only).items()}
+    weights = {name: prunable[name] for name in meant}
+    _refuse_misread(model, weights, pattern)
+    live = {name: _only_rows(before[name], rows) for name, (_, rows) in meant.items()}
+    grids = {name: pattern.grid(site) for name, (site, _) in meant.items()}
+    groups = {names[0]: names for names in pattern.groups({name: site for name, (site, _) in meant.items()})}
     plain = model if isinstance(model, nn.Module) else None
-    scores = answers(score, Question(weights, live, grids, generator, plain, data, loss))
-    parts = {name: _part(weights[name], live[name], scores[name], site, pattern) for name, site in sites.items()}
+    unit_of = partial(_unit_of, weights, meant, pattern)
+    scores = answers(score, Question(weights, live, grids, generator, plain, data, loss, unit_of))
+    each = {name: _part(weights[name], live[name], scores[name], *meant[name], pattern) for name in meant}
+    parts = {name: _joined([each[one] for one in group], pattern) for name, group in groups.items()}
     counts: dict[str, int] = {}
-    for budget in budgets(scope, list(weights), density):
+    for budget in budgets(scope, list(parts), density):
         counts |= _counts(budget, parts, pattern, grids)
-    for name, weight in weights.items():
-        chosen = pattern.choose(parts[name].layer.scores, counts[name])
-        kept = pattern.spread(chosen, sites[name]).reshape(weight.shape).to(weight.device)
-        before[name] = before[name] & kept
+    for first, group in groups.items():
+        chosen = pattern.choose(parts[first].layer.scores, counts[first])
+        for name in group:
+            _drop(before, name, pattern.spread(chosen, meant[name][0]), meant[name][1])
     return Masks(before)
 
 
@@ -139,67 +145,73 @@ def _weights_by_name(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
     return found
 
 
-def _selected(weights: Mapping[str, Tensor], only: Only | None) -> dict[str, Tensor]:
-    if only is None:
-        return dict(weights)
-    if callable(only):
-        names = {name for name, weight in weights.items() if _says_yes(only, name, weight)}
-        if not names:
-            raise RequestError(f"only: the function selects none of {', '.join(weights)}")
-    else:
-        wishes = [only] if isinstance(only, str) else only
-        if not isinstance(wishes, Collection) or not all(isinstance(wish, str) for wish in wishes):
-            raise RequestError(f"only: found {only!r}, expected a pattern of names, a list of such, or a function")
-        names = set()
-        for wish in wishes:
-            fitting = {name for name in weights if is_meant(name, wish)}
-            if not fitting:
-                raise UnknownNameError("weight to prune", wish, weights)
-            names |= fitting
-        if not names:
-            raise RequestError("only: found no patterns; leave it out to prune every weight")
-    return {name: weight for name, weight in weights.items() if name in names}
-
-
-def _says_yes(function: Callable[..., Any], name: str, weight: Tensor) -> bool:
-    try:
-        inspect.signature(function).bind(name)
-    except TypeError:  # the name alone is not enough for it
-        return bool(function(name, weight))
-    except ValueError:  # a function in C that hides its signature, such as a method of str
-        pass
-    return bool(function(name))
-
-
-def _refuse_transposed(model: object, weights: Mapping[str, Tensor], pattern: Pattern) -> None:
-    """A transposed convolution stores (in, out, …): a pattern would take its inputs for its outputs."""
+def _refuse_misread(model: object, weights: Mapping[str, Tensor], pattern: Pattern) -> None:
+    """What the modules know better than a weight's shape."""
     if not isinstance(model, nn.Module) or pattern == Unstructured():
         return
     for path, module in model.named_modules():
-        name = f"{path}.weight".lstrip(".")
-        if isinstance(module, nn.modules.conv._ConvTransposeNd) and name in weights:
+        own = [name for name, _ in module.named_parameters(path, recurse=False) if name in weights]
+        if own and isinstance(module, nn.modules.conv._ConvTransposeNd):
+            # It stores (in, out, …): a pattern would take its inputs for its outputs.
             raise RequestError(
-                f"pattern: {pattern} cannot shape the transposed convolution {name!r}; leave it out with only="
+                f"pattern: {pattern} cannot shape the transposed convolution {own[0]!r}; leave it out with only="
+            )
+        heads = module.num_heads if isinstance(module, nn.MultiheadAttention) else None
+        if own and heads and isinstance(pattern, Heads) and pattern.count != heads:
+            raise RequestError(
+                f"pattern: found {pattern}, but {own[0]!r} is of an attention of {heads} heads; ask for Heads({heads})"
             )
 
 
-def _site(name: str, weights: Mapping[str, Tensor]) -> Site:
-    rows, *inputs = weights[name].shape
-    gates = 1
-    if recurrent := re.fullmatch(r"(.*)weight_(?:ih|hh)(.*)", name):
-        # weight_hh is (gates · neurons, neurons), unless weight_hr (projected, neurons) comes between.
-        to_itself = weights.get("weight_hr".join(recurrent.groups()), weights.get("weight_hh".join(recurrent.groups())))
-        if to_itself is not None and to_itself.shape[1] and rows % to_itself.shape[1] == 0:
-            gates = max(1, rows // to_itself.shape[1])
-    return Site(name, rows, math.prod(inputs), gates)
+def _meant(name: str, weights: Mapping[str, Tensor], parts: Parts) -> tuple[Site, Tensor | None]:
+    """The weight as a pattern sees it, and which of its rows are meant: None for all."""
+    weight = weights[name]
+    gates, stacked = gate_count(name, weights), len(stacked_parts(name, weights))
+    count = stacked if parts is None else len(parts)
+    rows = rows_of(weight, parts, stacked)
+    height = len(weight) if rows is None else len(rows)
+    is_recurrent = gates > 1
+    gates = gates if parts is None or not is_recurrent else count
+    projections = 1 if is_recurrent else max(1, count)
+    kernel = tuple(weight.shape[2:])
+    return Site(name, height, math.prod(weight.shape[1:]), gates, projections, kernel), rows
 
 
-def _part(weight: Tensor, live: Tensor, scores: Tensor, site: Site, pattern: Pattern) -> _Part:
+def _unit_of(
+    weights: Mapping[str, Tensor], meant: Mapping[str, tuple[Site, Tensor | None]], pattern: Pattern, name: str
+) -> Tensor:
+    """The number of each weight's unit, -1 in the rows that are not meant."""
+    weight, (site, rows) = weights[name], meant[name]
+    grid = pattern.grid(site)
+    units = torch.arange(math.prod(grid), device=weight.device).view(grid)
+    numbers = pattern.spread(units, site).reshape(-1, *weight.shape[1:])
+    return numbers if rows is None else torch.full(weight.shape, -1, device=weight.device).index_copy(0, rows, numbers)
+
+
+def _only_rows(live: Tensor, rows: Tensor | None) -> Tensor:
+    return live if rows is None else torch.zeros_like(live).index_copy(0, rows, live[rows])
+
+
+def _drop(masks: dict[str, Tensor], name: str, kept: Tensor, rows: Tensor | None) -> None:
+    """Makes the masks' entry a new one, without what is not kept of the rows that are meant."""
+    mask = masks[name]
+    kept = kept.to(mask.device)
+    if rows is None:
+        masks[name] = mask & kept.reshape(mask.shape)
+    else:
+        masks[name] = mask.index_copy(0, rows, mask[rows] & kept.reshape(-1, *mask.shape[1:]))
+
+
+def _part(weight: Tensor, live: Tensor, scores: Tensor, site: Site, rows: Tensor | None, pattern: Pattern) -> _Part:
     matrix, grid = (site.rows, site.inputs), pattern.grid(site)
+    is_per_weight = scores.shape == weight.shape
+    if rows is not None:
+        scores = scores[rows.to(scores.device)] if is_per_weight else scores
+        weight, live = weight[rows], live[rows]
     alive = live.reshape(matrix).to(scores.device)
     live_units = pattern.pool(alive, site) > 0
     scores = scores.double() if not scores.is_floating_point() else scores.float() if scores.itemsize < 4 else scores
-    if scores.shape == weight.shape:
+    if is_per_weight:
         scores = pattern.pool(torch.where(alive, scores.reshape(matrix), 0), site)
     elif scores.shape != grid:
         shapes = " or ".join(dict.fromkeys([str(tuple(weight.shape)), str(grid)]))
@@ -210,6 +222,21 @@ def _part(weight: Tensor, live: Tensor, scores: Tensor, site: Site, pattern: Pat
             "look at its weights, or at what the score was computed from"
         )
     units = torch.where(live_units, scores, -math.inf)
+    return _Part(Layer(weight, live, units, pattern.room(live_units)), int(live_units.count_nonzero()))
+
+
+def _joined(parts: Sequence[_Part], pattern: Pattern) -> _Part:
+    """One layer out of weights that have their units in common: alive where any is, with the sum of the scores."""
+    if len(parts) == 1:
+        return parts[0]
+    layers = [part.layer for part in parts]
+    device = layers[0].scores.device
+    scores = torch.stack([layer.scores.to(device, torch.float64) for layer in layers])
+    dead = scores == -math.inf
+    live_units = ~dead.all(0)
+    units = scores.masked_fill(dead, 0).sum(0).masked_fill(~live_units, -math.inf)
+    weight = torch.cat([layer.weight.flatten().to(device) for layer in layers])[None]
+    live = torch.cat([layer.live.flatten().to(device) for layer in layers])[None]
     return _Part(Layer(weight, live, units, pattern.room(live_units)), int(live_units.count_nonzero()))
 
 

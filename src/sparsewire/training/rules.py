@@ -20,7 +20,7 @@ from sparsewire.structure.masks import Masks
 from sparsewire.structure.pattern_names import pattern_of
 from sparsewire.structure.patterns import Pattern
 from sparsewire.structure.schedules import Schedule
-from sparsewire.structure.scores import SCORES, Score
+from sparsewire.structure.scores import SCORES, Score, needs_data
 from sparsewire.structure.select import Only, prune
 from sparsewire.training.rule_contract import Moment as Moment
 from sparsewire.training.rule_contract import Move as Move
@@ -76,6 +76,11 @@ class Gradual:
             raise RequestError(f"schedule: found {self.schedule!r}, expected a function step → density; try cubic(…)")
         whole("every", self.every, least=1)
         # Now, and not thousands of steps later, when the first weights are pruned.
+        if needs_data(self.score):
+            raise RequestError(
+                f"score: found {self.score!r}, which asks for data, but a rule sees weights and gradients alone; use "
+                "'magnitude' or lambda w: (w * w.grad).abs(), or call prune(model, data=…) between trainings"
+            )
         if isinstance(self.score, str) and self.score not in SCORES:
             raise UnknownNameError("score", self.score, SCORES)
         if isinstance(self.scope, str) and self.scope not in SCOPES:
