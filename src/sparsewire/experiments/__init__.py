@@ -20,9 +20,11 @@ if TYPE_CHECKING:
 PAPERS = {
     "lightning": "Dense neural networks as sparse graphs and the lightning initialization",
     "predefined": "Characterizing sparse connectivity patterns in neural networks",
+    "hidden_structures": "Experiments on properties of hidden structures of sparse neural networks",
 }
 LIGHTNING = f"Pircher, Haspel, Schlücker: {PAPERS['lightning']}"
 PREDEFINED = f"Dey, Huang, Beerel, Chugg 2018: {PAPERS['predefined']}"
+HIDDEN = f"Stier, Darji, Granitzer 2021: {PAPERS['hidden_structures']}"
 
 
 class Entry(NamedTuple):
@@ -118,6 +120,41 @@ CATALOGUE = {
         "sparsewire.experiments.predefined.scatter_accuracy",
         "Does scatter tell which pattern learns better?",
         f"{PREDEFINED}, after section 3, design our own",
+    ),
+    "hidden_structures.relative": Entry(
+        "sparsewire.experiments.hidden_structures.relative",
+        "Pruned step by step: five methods, and the same network trained on without pruning",
+        f"{HIDDEN}, Figure 2a",
+    ),
+    "hidden_structures.retraining": Entry(
+        "sparsewire.experiments.hidden_structures.retraining",
+        "Two epochs of retraining after each pruning, or as many as it takes",
+        f"{HIDDEN}, section 4.1",
+    ),
+    "hidden_structures.fixed_size": Entry(
+        "sparsewire.experiments.hidden_structures.fixed_size",
+        "Pruned in steps of equal size",
+        f"{HIDDEN}, section 4.1",
+    ),
+    "hidden_structures.one_shot": Entry(
+        "sparsewire.experiments.hidden_structures.one_shot",
+        "Pruned at once, with layer-wise Optimal Brain Surgeon among the methods",
+        f"{HIDDEN}, section 4.1",
+    ),
+    "hidden_structures.lenet": Entry(
+        "sparsewire.experiments.hidden_structures.lenet",
+        "LeNet-300-100 pruned step by step",
+        f"{HIDDEN}, section 4.1",
+    ),
+    "hidden_structures.baselines": Entry(
+        "sparsewire.experiments.hidden_structures.baselines",
+        "A pruned network beside weight decay and dropout",
+        f"{HIDDEN}, section 4.1",
+    ),
+    "hidden_structures.recurrent": Entry(
+        "sparsewire.experiments.hidden_structures.recurrent",
+        "How much of a recurrent network can be removed, and what comes back",
+        f"{HIDDEN}, section 4.2, Figures 2b, 5a and 5b",
     ),
 }
 
