@@ -224,6 +224,8 @@ def test_every_field_of_every_experiment_can_be_set_to_what_another_scale_has():
 
 
 def _text(value: Any) -> str:
+    if isinstance(value, bool):
+        return str(value).lower()
     return str(list(value)) if isinstance(value, tuple) else str(value)
 
 
