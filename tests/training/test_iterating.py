@@ -2,13 +2,12 @@
 
 import copy
 import itertools
-import json
 import math
 from typing import Any
 
 import pytest
 import torch
-from safetensors.torch import load, save
+from tests.training.shelf import Shelf, Stopped
 from torch import nn
 
 import sparsewire as sw
@@ -25,7 +24,6 @@ from sparsewire.training.loop import fit
 from sparsewire.training.optimizer import SparseOptimizer
 from sparsewire.training.retraining import Retraining
 from sparsewire.training.rewinding import kept_weights
-from sparsewire.training.state import State
 
 SOURCE = torch.Generator().manual_seed(0)
 INPUTS = torch.rand(60, 6, generator=SOURCE)
@@ -425,30 +423,6 @@ def test_a_gain_needs_classes() -> None:
 
 
 # ---- going on after a kill
-
-
-class Stopped(Exception):
-    pass
-
-
-class Shelf:
-    """Checkpoints as bytes, so that nothing live can be carried over; stops the loop at some looks at it."""
-
-    def __init__(self, stops: tuple[int, ...] = ()) -> None:
-        self.stops, self.looks = stops, 0
-        self.kept: tuple[bytes, str] | None = None
-
-    def load(self) -> State | None:
-        return None if self.kept is None else State(load(self.kept[0]), json.loads(self.kept[1]))
-
-    def is_due(self) -> bool:
-        self.looks += 1
-        return self.looks in self.stops
-
-    def save(self, state: State) -> None:
-        tensors = {name: tensor.detach().clone().contiguous() for name, tensor in state.tensors.items()}
-        self.kept = save(tensors), json.dumps(state.facts, allow_nan=False)
-        raise Stopped
 
 
 def looks_of(name: str, **more: Any) -> int:

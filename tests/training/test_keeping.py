@@ -1,6 +1,5 @@
 """A training that is stopped anywhere and taken up again ends with the same bits: every route, optimizer and rule."""
 
-import json
 import math
 import random
 from collections.abc import Mapping
@@ -12,7 +11,8 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from safetensors.torch import load, save
+from safetensors.torch import load
+from tests.training.shelf import Shelf, Stopped
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset, TensorDataset
 
@@ -31,32 +31,6 @@ from sparsewire.training.loop import fit
 from sparsewire.training.optimizer import SparseOptimizer
 from sparsewire.training.replicas import replicate
 from sparsewire.training.state import State
-
-
-class Stopped(Exception):
-    pass
-
-
-class Shelf:
-    """Checkpoints as bytes, so that nothing live can be carried over; stops the training at some looks at it."""
-
-    def __init__(self, stops: tuple[int, ...] = ()) -> None:
-        self.stops, self.looks = stops, 0
-        self.kept: tuple[bytes, str] | None = None
-
-    def load(self) -> State | None:
-        if self.kept is None:
-            return None
-        return State(load(self.kept[0]), json.loads(self.kept[1]))
-
-    def is_due(self) -> bool:
-        self.looks += 1
-        return self.looks in self.stops
-
-    def save(self, state: State) -> None:
-        tensors = {name: tensor.detach().clone().contiguous() for name, tensor in state.tensors.items()}
-        self.kept = save(tensors), json.dumps(state.facts)
-        raise Stopped
 
 
 class Drawing(Dataset[Any]):

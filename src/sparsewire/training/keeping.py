@@ -109,7 +109,7 @@ class Keeping:
         try:
             self._model.load_state_dict(put_together(facts["model"], tensors))
             self._optimizer.load_state_dict(put_together(facts["optimizer"], tensors))
-            _lay_as_weights_(self._optimizer)
+            lay_as_weights_(self._optimizer)
             for name, one in self._stateful.items():
                 one.load_state_dict(put_together(facts["stateful"], tensors)[name])
             losses = tuple(tensors["losses"].tolist())
@@ -181,7 +181,7 @@ class Keeping:
         return self._optimizer.masks if isinstance(self._optimizer, SparseOptimizer) else None
 
 
-def _lay_as_weights_(optimizer: Optimizer) -> None:
+def lay_as_weights_(optimizer: Optimizer) -> None:
     """Gives the optimizer's memory the strides of the weights; files know rows only, and fused updates no strides."""
     for weight, memory in optimizer.state.items():
         for name, tensor in memory.items():

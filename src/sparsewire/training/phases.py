@@ -16,6 +16,7 @@ from sparsewire.training.checks import check_optimizer
 from sparsewire.training.fused import Loss
 from sparsewire.training.history import Evaluation, History
 from sparsewire.training.judging import evaluate
+from sparsewire.training.keeping import lay_as_weights_
 from sparsewire.training.loop import MakeOptimizer, fit
 from sparsewire.training.loop_state import Trained
 from sparsewire.training.optimizer import SparseOptimizer
@@ -83,10 +84,7 @@ class Network:
         tree = put_together(told, tensors)
         self.model.load_state_dict(tree["model"])
         self.inner.load_state_dict(tree["optimizer"])
-        for weight, memory in self.inner.state.items():  # files know rows only, and fused updates no strides
-            for name, one in memory.items():
-                if isinstance(one, Tensor) and one.shape == weight.shape and one.stride() != weight.stride():
-                    memory[name] = torch.empty_like(weight, dtype=one.dtype).copy_(one)
+        lay_as_weights_(self.inner)
 
 
 @dataclass(frozen=True)

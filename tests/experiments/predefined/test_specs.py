@@ -24,7 +24,7 @@ CONVOLUTIONAL = (cifar10, cifar100, mnist_conv)
 def test_fan_outs_divide(module, scale) -> None:
     for spec in module.specs(scale):
         if spec.fan_outs:
-            split_of(spec.sizes, fan_outs=spec.fan_outs)
+            assert split_of(spec.sizes, fan_outs=spec.fan_outs).fan_outs == spec.fan_outs
 
 
 @pytest.mark.parametrize("module", CONVOLUTIONAL)
@@ -33,7 +33,8 @@ def test_fan_outs_divide_behind_convolutions(module) -> None:
     for scale in ("desk", "full"):
         for spec in module.specs(scale):
             if spec.fan_outs:
-                split_of((last, *spec.hidden, spec.outputs), fan_outs=spec.fan_outs)
+                sizes = (last, *spec.hidden, spec.outputs)
+                assert split_of(sizes, fan_outs=spec.fan_outs).fan_outs == spec.fan_outs
 
 
 def test_splits_have_the_overall_density_they_stand_under() -> None:

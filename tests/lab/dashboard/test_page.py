@@ -135,6 +135,7 @@ def test_ticks_choose_what_is_drawn_and_the_keyboard_stays_in_its_place(browser,
 def test_numbers_are_shown_with_four_figures_and_charts_of_nearly_equal_ones_end(browser, served, kept):
     _, address = served(kept)
     browser.open(address)
+    browser.until("document.querySelectorAll('#table tbody tr').length")  # modules may come later than the page
     shown = browser.value(
         "import('./words.js').then(({ number }) => "
         "[0.0003, 0.0005, -0.00012346, 0.0123456, 0.123456, 12.3456, 12345.6].map((value) => number(value)))"
@@ -145,7 +146,7 @@ def test_numbers_are_shown_with_four_figures_and_charts_of_nearly_equal_ones_end
            [[0.8999999999999999, 0.9], [1, 1], [0, 5e-324], [-1e308, 1e308]].map(([low, high]) =>
              [[1, 2], [1, 1.0000000000000002]].map(([from, to]) => {
                const chart = new Chart('x', {}), points = [[from, low], [to, high]];
-               document.body.replaceChildren(chart.element);
+               document.body.append(chart.element);
                chart.show([{ key: 'x', label: 'x', look: { colour: 1, stroke: 0 }, points }], false, null);
                return chart.width > 0;
              })))"""
@@ -178,7 +179,7 @@ def test_between_two_points_there_is_still_a_line(browser, served, kept):
     seen = browser.value(
         """import('./chart.js').then(({ Chart }) => {
              const chart = new Chart('x', {}), line = { key: 'x', label: 'x', look: { colour: 1, stroke: 0 } };
-             document.body.replaceChildren(chart.element);
+             document.body.append(chart.element);
              chart.show([{ ...line, points: [[100, 1], [200, 2]] }], false, [120, 180]);
              const { x0, x1, low, high } = chart.scale;
              chart.point(60);

@@ -1,15 +1,17 @@
 """Stier, Darji, Granitzer 2021, section 4.1, experiment 3: every step removes the same number of weights."""
 
 from collections.abc import Sequence
+from functools import partial
 from typing import Annotated, Final, Literal
 
 from pydantic import Field
 
 from sparsewire.experiments import CATALOGUE
-from sparsewire.experiments.comparable import as_published, by_spec
-from sparsewire.experiments.hidden_structures.claims import at_eighty, labelled, near_base, order_at
+from sparsewire.experiments.comparable import by_spec
+from sparsewire.experiments.hidden_structures.claims import at_eighty
+from sparsewire.experiments.hidden_structures.descent_findings import descent_blocks
 from sparsewire.experiments.hidden_structures.descents import Descent, number_removed, run_descents
-from sparsewire.experiments.hidden_structures.figures import Ways, blocks
+from sparsewire.experiments.hidden_structures.figures import Ways
 from sparsewire.experiments.hidden_structures.readings import descent_name
 from sparsewire.experiments.hidden_structures.setup import SMOKE, Count, MethodsSpec
 from sparsewire.lab.experiment import Experiment, Outcome, Scale, Trial
@@ -68,14 +70,8 @@ def findings(outcomes: Sequence[Outcome]) -> Section:
 
 def _blocks(label: str, outcomes: Sequence[Outcome]) -> list[Block]:
     spec: FixedSizeSpec = outcomes[0].spec  # type: ignore[assignment]
-    kinds = tuple(map(_label, sorted(spec.sizes)))
-    ways = Ways(spec.methods, kinds, "Of all weights")
-    names, compared = ways.names(kinds[0]), as_published(spec, "methods", "sizes")
-    tables = [order_at(outcomes, names, 90, compared), near_base(outcomes, names, compared)]
-    if "blind" in names:
-        tables.insert(0, at_eighty(outcomes, names["blind"], compared))
-    found = blocks(f"Figure 2a, {label}", outcomes, ways)
-    return [*labelled(tables, label), *found]
+    ways = Ways(spec.methods, tuple(map(_label, sorted(spec.sizes))), "Of all weights")
+    return descent_blocks(f"Figure 2a, {label}", label, outcomes, ways, "sizes", partial(at_eighty, outcomes))
 
 
 def _steps(spec: Spec) -> str:

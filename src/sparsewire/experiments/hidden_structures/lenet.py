@@ -4,9 +4,10 @@ from collections.abc import Sequence
 from typing import Final, Literal
 
 from sparsewire.experiments import CATALOGUE
-from sparsewire.experiments.comparable import as_published, by_spec
-from sparsewire.experiments.hidden_structures.claims import behind_control, labelled, near_base, order_at, shown
-from sparsewire.experiments.hidden_structures.figures import Ways, blocks
+from sparsewire.experiments.comparable import by_spec
+from sparsewire.experiments.hidden_structures.claims import behind_control, shown
+from sparsewire.experiments.hidden_structures.descent_findings import descent_blocks
+from sparsewire.experiments.hidden_structures.figures import Ways
 from sparsewire.experiments.hidden_structures.readings import percent_label
 from sparsewire.experiments.hidden_structures.relative import run
 from sparsewire.experiments.hidden_structures.setup import SMOKE, Count, Hidden, MethodsSpec, Shares
@@ -44,15 +45,14 @@ def findings(outcomes: Sequence[Outcome]) -> Section:
 
 def _blocks(label: str, outcomes: Sequence[Outcome]) -> list[Block]:
     spec: LenetSpec = outcomes[0].spec  # type: ignore[assignment]
-    kinds = tuple(map(percent_label, sorted(spec.removed)))
-    ways = Ways(spec.methods, kinds, "Of the weights that are left")
-    names, compared = ways.names(kinds[0]), as_published(spec, "methods", "removed")
-    tables = [order_at(outcomes, names, 90, compared), near_base(outcomes, names, compared)]
-    if "blind" in names:
-        claims = [behind_control(outcomes, names["blind"], removed) for removed in (80, 90)]
-        tables.insert(0, ClaimTable("Against the unpruned network", shown(claims, compared), ABOUT))
-    found = blocks(f"LeNet-300-100{label and f', {label}'}", outcomes, ways)
-    return [*labelled(tables, label), *found]
+    ways = Ways(spec.methods, tuple(map(percent_label, sorted(spec.removed))), "Of the weights that are left")
+    title = f"LeNet-300-100{label and f', {label}'}"
+
+    def of_blind(name: str, compared: bool) -> ClaimTable:
+        claims = [behind_control(outcomes, name, removed) for removed in (80, 90)]
+        return ClaimTable("Against the unpruned network", shown(claims, compared), ABOUT)
+
+    return descent_blocks(title, label, outcomes, ways, "removed", of_blind)
 
 
 ABOUT: Final = "The control has as many extra epochs as the pruned network; the bound is our own, 0.3 points."

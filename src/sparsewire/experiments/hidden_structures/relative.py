@@ -1,13 +1,15 @@
 """Stier, Darji, Granitzer 2021, section 4.1, experiment 1: every step removes the same fraction of what is left."""
 
 from collections.abc import Sequence
+from functools import partial
 from typing import Final, Literal
 
 from sparsewire.experiments import CATALOGUE
-from sparsewire.experiments.comparable import as_published, by_spec
-from sparsewire.experiments.hidden_structures.claims import at_eighty, labelled, near_base, order_at
+from sparsewire.experiments.comparable import by_spec
+from sparsewire.experiments.hidden_structures.claims import at_eighty
+from sparsewire.experiments.hidden_structures.descent_findings import descent_blocks
 from sparsewire.experiments.hidden_structures.descents import Descent, run_descents, share_removed
-from sparsewire.experiments.hidden_structures.figures import Ways, blocks
+from sparsewire.experiments.hidden_structures.figures import Ways
 from sparsewire.experiments.hidden_structures.readings import descent_name, percent_label
 from sparsewire.experiments.hidden_structures.setup import SMOKE, MethodsSpec, Shares
 from sparsewire.lab.experiment import Experiment, Outcome, Scale, Trial
@@ -61,14 +63,9 @@ def findings(outcomes: Sequence[Outcome]) -> Section:
 
 def _blocks(label: str, outcomes: Sequence[Outcome]) -> list[Block]:
     spec: RelativeSpec = outcomes[0].spec  # type: ignore[assignment]
-    kinds = tuple(map(percent_label, sorted(spec.removed)))
-    ways = Ways(spec.methods, kinds, "Of the weights that are left")
-    names, compared = ways.names(kinds[0]), as_published(spec, "methods", "removed")
-    found = blocks(f"Figure 2a{label and f', {label}'}", outcomes, ways)
-    tables = [order_at(outcomes, names, 90, compared), near_base(outcomes, names, compared)]
-    if "blind" in names:
-        tables.insert(0, at_eighty(outcomes, names["blind"], compared))
-    return [*labelled(tables, label), *found]
+    ways = Ways(spec.methods, tuple(map(percent_label, sorted(spec.removed))), "Of the weights that are left")
+    title = f"Figure 2a{label and f', {label}'}"
+    return descent_blocks(title, label, outcomes, ways, "removed", partial(at_eighty, outcomes))
 
 
 EXPERIMENT = Experiment(

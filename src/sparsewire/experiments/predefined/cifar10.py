@@ -4,8 +4,9 @@ from collections.abc import Sequence
 from typing import Final, Literal
 
 from sparsewire.experiments import CATALOGUE
-from sparsewire.experiments.predefined.convolutional import CifarSpec, Question, curves, run_convolutional
-from sparsewire.experiments.predefined.published import CIFAR10_2, CIFAR10_3, TABLE_1
+from sparsewire.experiments.predefined.cifar import cifar_findings, cifar_specs
+from sparsewire.experiments.predefined.convolutional import CifarSpec, Question, run_convolutional
+from sparsewire.experiments.predefined.published import CIFAR10_2, CIFAR10_3
 from sparsewire.experiments.predefined.setup import Count, Counts
 from sparsewire.experiments.predefined.sources import Source
 from sparsewire.lab.experiment import Experiment, Outcome, Scale
@@ -25,37 +26,13 @@ class Cifar10Spec(CifarSpec):
 
 
 def specs(scale: Scale) -> Sequence[Cifar10Spec]:
-    """Full: Table 1's densities with two and three connected layers; desk: conv+2CLs in a short form.
-
-    A step of 128 images takes about 1.9 s on one thread, so that one network of the paper would take 6 hours. Desk:
-    4,096 images, five epochs, 160 steps: 330 s a trial, three networks × two seeds in 17 minutes on two cores. With so
-    few steps the normalisation's statistics need PyTorch's momentum.
-    """
-    if scale == "smoke":
-        small = Cifar10Spec(
-            data="digits", images=256, test_images=100, epochs=1, hidden=(32,), filters=(4, 4, 8, 8, 16, 16),
-            momentum=0.1, execution="masked",
-        )  # fmt: skip
-        return [small.model_copy(update={"fan_outs": fan_outs}) for fan_outs in ((), (2, 4))]
-    if scale == "desk":
-        short = Cifar10Spec(images=4096, test_images=2000, epochs=5, momentum=0.1)
-        return [short.model_copy(update={"fan_outs": fan_outs}) for fan_outs in ((), (1, 1), (1, 8))]
-    return [
-        Cifar10Spec(hidden=hidden, fan_outs=fan_outs)
-        for net, hidden in ((CIFAR10_2, (512,)), (CIFAR10_3, (512, 256)))
-        for fan_outs in ((), *(row.fan_outs for row in TABLE_1[net]))
-    ]
+    """As `cifar_specs` cuts them."""
+    return cifar_specs(Cifar10Spec, scale, (CIFAR10_2, CIFAR10_3), ((1, 1), (1, 8)))
 
 
 def findings(outcomes: Sequence[Outcome]) -> Section:
     """Figure 1 (a)–(c)."""
-    return Section(
-        CATALOGUE[NAME].title,
-        CATALOGUE[NAME].source,
-        "Connected layers with less than one connection in a hundred, behind six convolutions that keep all of theirs; "
-        "no augmentation.",
-        curves(outcomes, QUESTION),
-    )
+    return cifar_findings(NAME, outcomes, QUESTION)
 
 
 EXPERIMENT = Experiment(
