@@ -18,7 +18,7 @@ from sparsewire.training.history import Route
 from sparsewire.training.native_steps import LARGEST_DENSE, Form
 from sparsewire.training.optimizer import SparseOptimizer
 from sparsewire.training.recurrent_steps import Recurrent, against_recurrent
-from sparsewire.training.rules import Static
+from sparsewire.training.rules.unmoved import Static
 
 Loss: TypeAlias = Callable[[Any, Any], Tensor]
 

@@ -21,7 +21,7 @@ from sparsewire.training.judging import place_of
 from sparsewire.training.keeping import Stateful
 from sparsewire.training.optimizer import SparseOptimizer
 from sparsewire.training.progress import Report, reporting
-from sparsewire.training.rules import Move, Rule
+from sparsewire.training.rule_contract import Move, Rule
 from sparsewire.training.state import Checkpoints
 
 MakeOptimizer: TypeAlias = Callable[[list[nn.Parameter]], Optimizer]

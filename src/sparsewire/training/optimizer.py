@@ -16,7 +16,7 @@ from sparsewire.training.live_values import await_step_, forget_gradients_, grad
 from sparsewire.training.memory import forget_
 from sparsewire.training.projection import Projection
 from sparsewire.training.rule_contract import Move, Rule, acts_at, checked_rule, is_dense, moment_of, recall, remembered
-from sparsewire.training.rules import static
+from sparsewire.training.rules.unmoved import static
 
 
 def _passed_on(name: str) -> Any:

@@ -17,7 +17,7 @@ from sparsewire.training.fused import Loss
 from sparsewire.training.history import History
 from sparsewire.training.judging import place_of
 from sparsewire.training.loop import MakeOptimizer, optimizer_of
-from sparsewire.training.rules import Move, Rule
+from sparsewire.training.rule_contract import Move, Rule
 from sparsewire.training.state import Checkpoints
 
 _T = TypeVar("_T")

@@ -1,9 +1,4 @@
-"""How masks move while the weights are trained.
-
-A rule is asked at every step and answers the masks from now on, or None: leave them (`training.rule_contract` says all
-of it). The masks that a training starts with are no matter of rules (`prune` and the priors make them). A new method is
-a new rule, most often a short function around `prune` or `Masks`; nothing has to be registered.
-"""
+"""The rule that prunes while training, on a schedule."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -22,38 +17,7 @@ from sparsewire.structure.patterns import Pattern
 from sparsewire.structure.schedules import Schedule
 from sparsewire.structure.scores import SCORES, Score, needs_data
 from sparsewire.structure.select import Only, prune
-from sparsewire.training.rule_contract import Moment as Moment
-from sparsewire.training.rule_contract import Move as Move
-from sparsewire.training.rule_contract import Rule as Rule
-
-
-@dataclass(frozen=True)
-class Static:
-    """The rule behind `static`."""
-
-    when: ClassVar[Moment] = "before"
-    dense: ClassVar[bool] = False
-    grows: ClassVar[bool] = False
-
-    def __call__(
-        self, step: int, masks: Masks, weights: Mapping[str, Tensor], gradients: Mapping[str, Tensor]
-    ) -> Masks | None:
-        """None: the masks stay."""
-        return None
-
-    def acts_at(self, step: int) -> bool:
-        """Never."""
-        return False
-
-
-def static() -> Static:
-    """The rule that never moves a mask.
-
-    Example:
-        >>> static()(0, Masks({}), {}, {}) is None
-        True
-    """
-    return Static()
+from sparsewire.training.rule_contract import Moment
 
 
 @dataclass(frozen=True)
