@@ -5,7 +5,8 @@ of it). The masks that a training starts with are no matter of rules (`prune` an
 a new rule, most often a short function around `prune` or `Masks`; nothing has to be registered.
 """
 
+from sparsewire.training.rule_contract import Move, Rule
 from sparsewire.training.rules.gradual_pruning import gradual
 from sparsewire.training.rules.unmoved import static
 
-__all__ = ["gradual", "static"]
+__all__ = ["Move", "Rule", "gradual", "static"]

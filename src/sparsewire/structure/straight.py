@@ -1,0 +1,142 @@
+"""Networks made positively homogeneous: what bends, saturates or subtracts is replaced by what only scales and adds.
+
+Of a network of Linear and Conv layers, pooling, sums, ReLU and batch normalisation in eval mode nothing changes. Else
+
+    tanh, sigmoid, GELU, softmax, … (as modules)                →  the identity
+    normalisation by a sample's own mean and variance           →  its scale γ alone
+    attention softmax(Q Kᵀ / √d) V                              →  (Q Kᵀ / √d) V / keys
+    a recurrent cell of gates                                   →  h ← mean over the gates of (W x + U h)
+    embedding                                                   →  ones
+
+so that every weight that carries signal has paths on which it is counted: gates that saturate, and queries and keys of
+equal positions, would have none. Functions that a forward calls by itself (`torch.tanh`) stay as they are.
+"""
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import linear
+from torch.nn.modules.batchnorm import _BatchNorm
+from torch.nn.modules.instancenorm import _InstanceNorm
+
+_BENT = (
+    *(nn.Tanh, nn.Sigmoid, nn.LogSigmoid, nn.Softsign, nn.Tanhshrink, nn.Softmax, nn.LogSoftmax, nn.Softmin),
+    *(nn.GELU, nn.SiLU, nn.Mish, nn.ELU, nn.CELU, nn.SELU, nn.Softplus, nn.Softmax2d, nn.LocalResponseNorm),
+    *(nn.Hardtanh, nn.Hardsigmoid, nn.Hardswish, nn.Hardshrink, nn.Softshrink, nn.Threshold),
+)
+
+
+def straighten_(model: nn.Module) -> nn.Module:
+    """Gives the model's modules forward hooks that make it positively homogeneous, for good; returns the model.
+
+    Meant for a copy with weights that are not negative.
+
+    Example:
+        >>> straighten_(nn.Sequential(nn.Tanh(), nn.Softmax(1)))(torch.tensor([[3.0, 5.0]]))
+        tensor([[3., 5.]])
+    """
+    for module in model.modules():
+        if isinstance(module, _BENT):
+            if hasattr(module, "inplace"):
+                module.inplace = False  # the hook passes on what came in
+            module.register_forward_hook(lambda module, args, output: args[0])
+        elif isinstance(module, nn.LayerNorm | nn.RMSNorm | nn.GroupNorm | _InstanceNorm) or (
+            isinstance(module, _BatchNorm) and module.running_mean is None
+        ):
+            module.register_forward_hook(_scaled)
+        elif isinstance(module, nn.MultiheadAttention):
+            module.register_forward_hook(_attention, with_kwargs=True)
+        elif isinstance(module, nn.RNNBase):
+            module.register_forward_hook(_recurrence)
+        elif isinstance(module, nn.RNNCellBase):
+            module.register_forward_hook(_cell)
+        elif isinstance(module, nn.Embedding):
+            module.register_forward_hook(lambda module, args, output: torch.ones_like(output))
+    return model
+
+
+def _scaled(module: Any, args: tuple[Any, ...], output: Tensor) -> Tensor:
+    inputs: Tensor = args[0]
+    if module.weight is None:
+        return inputs
+    if isinstance(module, nn.LayerNorm | nn.RMSNorm):
+        return inputs * module.weight
+    channels = inputs.dim() - (inputs.dim() - 2 if len(inputs) and inputs.dim() > 1 else 0) - 1
+    return inputs * module.weight.view([-1 if axis == channels else 1 for axis in range(inputs.dim())])
+
+
+def _attention(
+    module: nn.MultiheadAttention, args: tuple[Any, ...], named: Mapping[str, Any], output: tuple[Any, ...]
+) -> tuple[Any, ...]:
+    """The sum over the keys in place of their softmax, so that R is linear in each of the four projections."""
+    given = {**dict(zip(("query", "key", "value", "key_padding_mask", "need_weights", "attn_mask"), args)), **named}  # noqa: B905
+    parts = (
+        module.in_proj_weight.chunk(3)
+        if module.in_proj_weight is not None
+        else (module.q_proj_weight, module.k_proj_weight, module.v_proj_weight)
+    )
+    heads, size = module.num_heads, module.head_dim
+    some = []
+    for name, weight in zip(("query", "key", "value"), parts, strict=True):
+        rows = given[name][None] if given[name].dim() == 2 else given[name]
+        rows = rows if module.batch_first or given[name].dim() == 2 else rows.transpose(0, 1)
+        some.append(linear(rows, weight).unflatten(2, (heads, size)).transpose(1, 2))
+    query, key, value = some
+    product = query @ key.transpose(2, 3) / (math.sqrt(size) * key.shape[2])
+    mask = given.get("attn_mask")
+    if mask is not None:  # (queries, keys), or one for each head of each sample
+        open_ = ~mask if mask.dtype == torch.bool else mask > -math.inf
+        product = product * (open_ if open_.dim() == 2 else open_.view_as(product))
+    out = linear((product @ value).transpose(1, 2).flatten(2), module.out_proj.weight)
+    if given["query"].dim() == 2:
+        return out[0], *output[1:]
+    return out if module.batch_first else out.transpose(0, 1), *output[1:]
+
+
+def _recurrence(module: nn.RNNBase, args: tuple[Any, ...], output: Any) -> Any:
+    inputs = args[0]
+    if not isinstance(inputs, Tensor):  # a packed sequence: as it is
+        return output
+    is_single = inputs.dim() == 2
+    steps = inputs[:, None] if is_single else inputs.transpose(0, 1) if module.batch_first else inputs
+    hidden, cells = [], []
+    for layer in range(module.num_layers):
+        both = []
+        for suffix in ("", "_reverse") if module.bidirectional else ("",):
+            ordered = steps.flip(0) if suffix else steps
+            found, cell = _one_direction(module, ordered, f"l{layer}{suffix}")
+            hidden.append(found[-1])
+            cells.append(cell)
+            both.append(found.flip(0) if suffix else found)
+        steps = torch.cat(both, 2)
+    out = steps[:, 0] if is_single else steps.transpose(0, 1) if module.batch_first else steps
+    last, cell = (torch.stack(some)[:, 0] if is_single else torch.stack(some) for some in (hidden, cells))
+    return (out, (last, cell)) if isinstance(module, nn.LSTM) else (out, last)
+
+
+def _one_direction(module: nn.RNNBase, steps: Tensor, place: str) -> tuple[Tensor, Tensor]:
+    """The outputs of all steps, and the last state before it is projected."""
+    across, back = (
+        weight.unflatten(0, (-1, module.hidden_size)).mean(0)
+        for weight in (getattr(module, f"weight_ih_{place}"), getattr(module, f"weight_hh_{place}"))
+    )
+    projection = getattr(module, f"weight_hr_{place}") if module.proj_size else None
+    outputs, state = [], steps.new_zeros(steps.shape[1], back.shape[1])
+    cell = state
+    for step in linear(steps, across):
+        cell = step + linear(state, back)
+        state = cell if projection is None else linear(cell, projection)
+        outputs.append(state)
+    return torch.stack(outputs), cell
+
+
+def _cell(module: nn.RNNCellBase, args: tuple[Any, ...], output: Any) -> Any:
+    given = args[1] if len(args) > 1 else None
+    before = given[0] if isinstance(given, tuple) else given
+    across, back = (w.unflatten(0, (-1, module.hidden_size)).mean(0) for w in (module.weight_ih, module.weight_hh))
+    state = linear(args[0], across)
+    state = state if before is None else state + linear(before, back)
+    return (state, state) if isinstance(module, nn.LSTMCell) else state
