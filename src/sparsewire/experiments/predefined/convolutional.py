@@ -134,12 +134,15 @@ def _claims(groups: dict[str, list[Outcome]], question: Question) -> list[Claim]
 def _bests(label: str, groups: dict[str, list[Outcome]]) -> Grid:
     """Figure 1 (c) and (f) as a table."""
     rows = []
+    marks = [
+        mark for mark in MARKS if any(f"best after {mark}" in o.metrics for group in groups.values() for o in group)
+    ]
     for name, group in groups.items():
         cells = [mean_and_spread([o.metrics[f"best after {mark}"] for o in group if f"best after {mark}" in o.metrics])
-                 for mark in MARKS]  # fmt: skip
+                 for mark in marks]  # fmt: skip
         seconds = fmean(outcome.metrics["seconds of training"] for outcome in group)
         rows.append((name, *cells, mean_and_spread([best(outcome) for outcome in group]), f"{seconds:,.0f}"))
-    columns = ("density", *(f"best after {mark}, %" for mark in MARKS), "best of all, %", "training, s")
+    columns = ("density", *(f"best after {mark}, %" for mark in marks), "best of all, %", "training, s")
     return Grid(f"Best test accuracy, {label}", columns, tuple(rows), "Mean ± sample standard deviation over seeds.")
 
 
