@@ -27,6 +27,7 @@ def all_of(densities, most=20):
         ((0.5, 0.5, 0.1), [0.5, 0.5, 0.1]),
         (np.array([0.5, 0.25]), [0.5, 0.25]),
         (torch.tensor(0.5), [0.5]),
+        (np.array(0.5), [0.5]),
         (iter([0.5, 0.25]), [0.5, 0.25]),
         (schedules.one_shot(0.5, begin=2), [1.0, 1.0, 0.5]),
         (schedules.fixed_size(4, 10), [0.6, 0.2, 0.0]),

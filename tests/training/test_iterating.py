@@ -9,6 +9,7 @@ import pytest
 import torch
 from tests.training.shelf import Shelf, Stopped
 from torch import nn
+from torch.utils.data import TensorDataset
 
 import sparsewire as sw
 from sparsewire.errors import CheckpointError, RequestError
@@ -16,6 +17,7 @@ from sparsewire.models.sequence_classifier import SequenceClassifier
 from sparsewire.models.zoo import mlp
 from sparsewire.structure import schedules
 from sparsewire.structure.masks import Masks
+from sparsewire.structure.score_buckets import bucket
 from sparsewire.training import stop_rules
 from sparsewire.training.iterating import iterate
 from sparsewire.training.iterations import Iterations
@@ -492,3 +494,45 @@ def test_checkpoints_of_something_else_are_refused() -> None:
         loop(chain(), checkpoints=shelf)
     with pytest.raises(CheckpointError):
         loop(mlp((6, 9, 4), generator=seeded()), checkpoints=shelf)
+
+
+# ---- what the review of the loop found
+
+
+@pytest.mark.parametrize("score", ["magnitude", "random"])
+def test_buckets_of_a_gate(score: str) -> None:
+    """The density is that of the rows which are meant, not of the whole stacked weight."""
+    model = gru()
+    weights = torch.cat([
+        part.detach()[-len(part) // 3 :].abs().flatten()
+        for name, part in model.named_parameters() if "weight_ih" in name or "weight_hh" in name
+    ])  # fmt: skip
+    size = float(weights.sum()) / 5
+    options: dict[str, Any] = {"retrain": Retraining(0), "control": False, "only": "gate:new", "steps": 1}
+    [done] = loop(model, SEQUENCES, densities=schedules.buckets(size), score=score, **options)
+    new = torch.cat([mask[-len(mask) // 3 :].flatten() for name, mask in done.masks.items() if "weight_" in name])
+    assert done.asked == int(new.sum()) / len(new)
+    if score == "magnitude":
+        assert int(new.sum()) == bucket(weights, size)
+
+
+@pytest.mark.parametrize("score", ["magnitude", "random"])
+def test_buckets_of_convolutions(score: str) -> None:
+    """Random scores are one a unit: of a kernel's weights a matrix."""
+    found = loop(convolution(), densities=schedules.buckets(2.0), score=score, steps=2, control=False)
+    assert Masks.from_model(convolution()).count > found[0].left > found[1].left > 0
+    assert [one.left for one in found] == [round(one.asked * one.masks.total) for one in found]
+
+
+def test_a_first_bucket_that_nothing_fits() -> None:
+    found = loop(chain(), densities=schedules.buckets(0.0))
+    assert len(found) == 0
+    assert found.ended.startswith("no weight fits")
+
+
+@pytest.mark.parametrize("score", ["obd", "taylor"])
+def test_scores_look_at_a_dataset_too(score: str) -> None:
+    random = torch.get_rng_state()
+    found = loop(chain(), TensorDataset(*DATA), score=score)
+    assert torch.equal(torch.get_rng_state(), random)
+    assert [one.masks for one in found] == [one.masks for one in loop(chain(), DATA, score=score)]

@@ -31,6 +31,7 @@ def loop(*steps: tuple[int, float] | tuple[int, float, float]) -> Iterations:
         ({"drop": 0.01}, [(80, 0.9), (40, 0.895), (20, 0.88)], 1),
         ({"drop": 0.01}, [(80, 0.95), (40, 0.895), (20, 0.891)], 2),
         ({"drop": 0.25}, [(80, 0.9), (40, 0.65)], 0),  # exactly so much is not less
+        ({"drop": 0.1}, [(80, 0.9), (40, 0.8)], 0),  # nor as a binary fraction, where 0.8 - 0.9 > -0.1
         ({"drop": 0.01}, [(80, 0.5)], None),
         ({"drop": 0.01}, [(80, math.nan)], None),
         ({"drop": 0.01}, [], None),

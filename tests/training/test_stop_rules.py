@@ -25,6 +25,7 @@ def done(accuracy: float = 0.9, **kept: int) -> Iterations:
         (empty_layer(), done(a=1, b=0), "'b' became empty"),
         (dropped(0.125), done(0.775), ""),  # exactly so much is not more
         (dropped(0.125), done(0.75), "the accuracy dropped by 15.00 points, more than 12.5"),
+        (dropped(0.01), done(0.89), ""),  # nor as a binary fraction, which 0.9 - 0.89 is a little more than
         (dropped(0.0), done(0.95), ""),
         (dropped(0.0), done(math.nan), ""),
         ([few_left(6), empty_layer()], done(a=3, b=0), "3 weights are left, no more than 6"),

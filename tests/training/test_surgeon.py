@@ -5,6 +5,7 @@ import torch
 from torch import nn
 
 from sparsewire.errors import RequestError, UnknownNameError
+from sparsewire.execution.convert import sparsify
 from sparsewire.structure.allocation import count_of
 from sparsewire.structure.masks import Masks
 from sparsewire.structure.select import prune
@@ -180,3 +181,33 @@ def test_what_cannot_be_is_refused_and_changes_nothing(change, message):
     with pytest.raises((RequestError, UnknownNameError), match=message):
         surgeon_(asked.pop("model"), asked.pop("data"), **asked)
     assert all(torch.equal(before[name], tensor) for name, tensor in model.state_dict().items())
+
+
+@pytest.mark.filterwarnings("ignore:Initializing zero-element tensors")
+def test_layers_without_neurons():
+    model = nn.Sequential(nn.Linear(12, 0), nn.ReLU(), nn.Linear(0, 4), nn.Linear(4, 2))
+    masks = surgeon_(model, (torch.randn(20, 12, generator=generator()), torch.zeros(20)), density=0.5)
+    assert masks.densities() == {"0.weight": 1.0, "2.weight": 1.0, "3.weight": 0.5}
+
+
+def test_inputs_by_name():
+    class Named(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.layer = nn.Linear(12, 4)
+
+        def forward(self, inputs):
+            return self.layer(input=inputs)
+
+    torch.manual_seed(0)
+    model, data = Named(), pairs(mlp())
+    plain = nn.Sequential(copy.deepcopy(model.layer))
+    assert surgeon_(model, data, density=0.5)["layer.weight"].equal(surgeon_(plain, data, density=0.5)["0.weight"])
+    assert torch.equal(model.layer.weight, plain[0].weight)
+
+
+def test_sparse_layers_are_to_be_made_dense_first():
+    model = mlp()
+    masks = prune(model, score="magnitude", density=0.5)
+    with pytest.raises(RequestError, match=r"sparse layer of '0\.weight'.* densify"):
+        surgeon_(sparsify(model, masks, "sparse"), pairs(model), density=0.2)

@@ -23,11 +23,21 @@ else:  # before click 8.5 it takes no parameter
 STORE = "sparsewire-runs"
 SCALES = ("smoke", "desk", "full")
 SCORES = ("magnitude", "random", "neuron_l1", "neuron_l2")
+DATA_SCORES = ("obd", "gradient", "taylor", "taylor_signed", "snip", "grasp", "synflow", "fisher")
 SCOPES = ("blind", "uniform", "uniform_amount", "distributed", "distributed_with_zeros", "erk")
 
 
+# By kind of name: those that exist, but not on a command line, and why.
+ELSEWHERE = {
+    "score": (
+        DATA_SCORES,
+        "asks for the model and data, and a checkpoint has weights alone; call sparsewire.prune(model, …) in Python",
+    )
+}
+
+
 class OneOf(Word):
-    """One of a few names; another one is an error that offers the nearest."""
+    """One of a few names; another one is an error that offers the nearest, or says where it is one."""
 
     def __init__(self, kind: str, names: Callable[[], Iterable[str]]) -> None:
         self.name = kind
@@ -39,7 +49,10 @@ class OneOf(Word):
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
         """The name itself."""
-        if value not in list(self._names()):
+        names, (others, reason) = list(self._names()), ELSEWHERE.get(self.name, ((), ""))
+        if value not in names and value in others:
+            raise RequestError(f"--{self.name}: found {value!r}, which {reason}, or choose one of {', '.join(names)}")
+        if value not in names:
             raise UnknownNameError(self.name, value, self._names())
         return str(value)
 

@@ -55,7 +55,7 @@ class OptimalBrainDamage(ModelScore):
 
     def __call__(self, question: Question) -> dict[str, Tensor]:
         """½ h w² of each weight."""
-        model, data = _asked(question)
+        model, data = asked(question)
         curvature = hessian_diagonal(
             model,
             question.loss,
@@ -66,7 +66,7 @@ class OptimalBrainDamage(ModelScore):
             batch_size=self.batch_size,
             generator=question.generator,
         )
-        return {name: _wide(curvature[name]) * _wide(w).square() / 2 for name, w in question.weights.items()}
+        return {name: wide(curvature[name]) * wide(w).square() / 2 for name, w in question.weights.items()}
 
 
 @dataclass(frozen=True)
@@ -129,17 +129,22 @@ class Taylor(ModelScore):
     def __call__(self, question: Question) -> dict[str, Tensor]:
         """|g w|, or −g w, of each weight."""
         gradients = _gradients(question, self.batch_size)
-        changes = {name: -gradients[name] * _wide(weight) for name, weight in question.weights.items()}
+        changes = {name: -gradients[name] * wide(weight) for name, weight in question.weights.items()}
         return changes if self.signed else {name: change.abs() for name, change in changes.items()}
 
 
 def _gradients(question: Question, batch_size: int) -> dict[str, Tensor]:
-    model, data = _asked(question)
+    model, data = asked(question)
     found = mean_gradients(model, question.loss, data, only=list(question.weights), batch_size=batch_size)
-    return {name: _wide(gradient) for name, gradient in found.items()}
+    return {name: wide(gradient) for name, gradient in found.items()}
 
 
-def _asked(question: Question) -> tuple[nn.Module, Any]:
+def asked(question: Question) -> tuple[nn.Module, Any]:
+    """The model and the data of a question.
+
+    Raises:
+        RequestError: it lacks one of them.
+    """
     if question.model is None:
         raise RequestError("model: found weights by name, but the score looks at the loss; give the model itself")
     if question.data is None:
@@ -147,6 +152,6 @@ def _asked(question: Question) -> tuple[nn.Module, Any]:
     return question.model, question.data
 
 
-def _wide(tensor: Tensor) -> Tensor:
+def wide(tensor: Tensor) -> Tensor:
     """At least float32: products of small numbers would vanish in half precision."""
     return tensor.float() if tensor.itemsize < 4 else tensor

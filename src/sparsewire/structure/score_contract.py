@@ -16,7 +16,8 @@ class Question:
     Attributes:
         weights: name → weight, of those that are pruned: the parameters themselves, with their gradients; not to be
             changed.
-        live: name → bool tensor of the weight's shape, False where masks dropped it already.
+        live: name → bool tensor of the weight's shape, False where masks dropped it already,
+            and in gates that `only` does not mean.
         units: name → shape of the pattern's units: the weight's as a matrix, (neurons,), or (blocks down, across).
         generator: the source of all randomness, if one was given.
         model: the model, or None where plain weights are pruned.

@@ -23,6 +23,10 @@ from sparsewire.errors import RequestError, UnknownNameError
 from sparsewire.structure.data_scores import Gradient as Gradient
 from sparsewire.structure.data_scores import OptimalBrainDamage as OptimalBrainDamage
 from sparsewire.structure.data_scores import Taylor as Taylor
+from sparsewire.structure.initial_scores import Fisher as Fisher
+from sparsewire.structure.initial_scores import Grasp as Grasp
+from sparsewire.structure.initial_scores import Snip as Snip
+from sparsewire.structure.initial_scores import SynapticFlow as SynapticFlow
 from sparsewire.structure.score_contract import ModelScore as ModelScore
 from sparsewire.structure.score_contract import Question as Question
 
@@ -134,6 +138,10 @@ DATA_SCORES: dict[str, Score] = {
     "gradient": Gradient(),
     "taylor": Taylor(),
     "taylor_signed": Taylor(signed=True),
+    "snip": Snip(),
+    "grasp": Grasp(),
+    "synflow": SynapticFlow(),
+    "fisher": Fisher(),
 }
 
 

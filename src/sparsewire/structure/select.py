@@ -8,15 +8,13 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor, nn
 
-from sparsewire.errors import RequestError, UnknownNameError
+from sparsewire.errors import RequestError
 from sparsewire.structure.allocation import Budget, Layer, Scope, budgets, checked_density, count_of
-from sparsewire.structure.gates import gate_count, stacked_parts
-from sparsewire.structure.masks import Masks, matrices
-from sparsewire.structure.pattern_names import pattern_of
-from sparsewire.structure.patterns import Grid, Heads, Pattern, Site, Unstructured
+from sparsewire.structure.masks import Masks
+from sparsewire.structure.patterns import Grid, Pattern, Site
+from sparsewire.structure.requests import Request, request_of
 from sparsewire.structure.scores import Question, Score, answers
 from sparsewire.structure.selection import Only as Only
-from sparsewire.structure.selection import Parts, rows_of, selected
 
 
 @torch.no_grad()
@@ -44,11 +42,14 @@ def prune(
             layer is scored as a matrix with zeros, and loses only what it stores. Or weights by name, such as a state
             dict: then every floating tensor of two or more dimensions whose name ends in "weight" or holds "weight_"
             (embeddings too; leave those out with `only`).
-        score: how important a weight is: a name ("magnitude", "random", "neuron_l1", "neuron_l2"), a function
-            weight → scores (such as `lambda w: (w * w.grad).abs()`), a `ModelScore`, or a mapping name → scores.
+        score: how important a weight is: a name; a function weight → scores (such as `lambda w: (w * w.grad).abs()`); a
+            `ModelScore`; or a mapping name → scores. Names: "magnitude", "random", "neuron_l1", "neuron_l2"; with data
+            "obd", "gradient", "taylor", "taylor_signed"; for networks before training "snip", "grasp", "fisher", and
+            "synflow", which takes no more of the data than the shape of a sample.
         density: the fraction that is kept, from 0 to 1, of all selected weights, also where `masks` dropped some.
         scope: how much of each layer: "blind" (one ranking), "uniform" (the same fraction), "uniform_amount" (the same
-            amount removed), "distributed" (one ranking of score / deviation), "erk" (small layers denser); or a mapping
+            amount removed), "distributed" (one ranking of score / deviation of a layer's live weights),
+            "distributed_with_zeros" (of all its weights, dropped ones as 0), "erk" (small layers denser); or a mapping
             from names, as for `only`, to the density of each such layer; then `density` is that of each other one.
         pattern: which shapes are kept or dropped, or the name of a pattern such as "neurons" or "2:4" (see
             `pattern_of`); single weights unless told.
@@ -58,8 +59,8 @@ def prune(
             "gate:forget", "gate:cell", "gate:output" of LSTMs; "attention", "q_proj", "k_proj", "v_proj", "out_proj".
             Joined by colons they mean what all of them mean: "h2h:reset", "encoder:h2h", "decoder:v_proj". Of a stacked
             weight (gates; `in_proj_weight`) only the rows of the parts meant are scored, counted and pruned.
-        data: handed to scores that need it.
-        loss: handed to scores that need it.
+        data: (inputs, labels) tensors or an iterable of such batches, handed to scores that need it.
+        loss: (outputs, labels) → mean loss, handed to scores that need it; cross-entropy for those that have a name.
         masks: what exists now; the result only drops from these.
         generator: the source of randomness of scores that draw.
 
@@ -76,105 +77,51 @@ def prune(
         >>> prune(layer, score="magnitude", density=0.5)["weight"]
         tensor([[False,  True, False,  True]])
     """
-    pattern = pattern_of(pattern)
     density = checked_density(density)
-    prunable, before = _start(model, masks)
-    meant = {name: _meant(name, prunable, parts) for name, parts in selected(prunable, only).items()}
-    weights = {name: prunable[name] for name in meant}
-    _refuse_misread(model, weights, pattern)
-    live = {name: _only_rows(before[name], rows) for name, (_, rows) in meant.items()}
-    grids = {name: pattern.grid(site) for name, (site, _) in meant.items()}
-    groups = {names[0]: names for names in pattern.groups({name: site for name, (site, _) in meant.items()})}
+    asked = request_of(model, pattern, only, masks)
+    pattern, before, meant, live, grids = asked.pattern, asked.before, asked.meant, asked.live, asked.grids
     plain = model if isinstance(model, nn.Module) else None
-    unit_of = partial(_unit_of, weights, meant, pattern)
-    scores = answers(score, Question(weights, live, grids, generator, plain, data, loss, unit_of))
-    each = {name: _part(weights[name], live[name], scores[name], *meant[name], pattern) for name in meant}
-    parts = {name: _joined([each[one] for one in group], pattern) for name, group in groups.items()}
+    unit_of = partial(_unit_of, asked.weights, meant, pattern)
+    scores = answers(score, Question(asked.weights, live, grids, generator, plain, data, loss, unit_of))
+    parts = _parts(asked, scores)
     counts: dict[str, int] = {}
     for budget in budgets(scope, list(parts), density):
         counts |= _counts(budget, parts, pattern, grids)
-    for first, group in groups.items():
+    for first, group in asked.groups.items():
         chosen = pattern.choose(parts[first].layer.scores, counts[first])
         for name in group:
             _drop(before, name, pattern.spread(chosen, meant[name][0]), meant[name][1])
     return Masks(before)
 
 
+def live_units(
+    model: nn.Module | Mapping[str, Tensor],
+    *,
+    pattern: Pattern | str | None = None,
+    only: Only | None = None,
+    masks: Mapping[str, Tensor] | None = None,
+) -> dict[str, tuple[int, int]]:
+    """Of each layer that `prune` would rank by these arguments: its live units, and all its units.
+
+    Example:
+        >>> masks = {"weight": torch.tensor([[True, False], [False, False], [True, True]])}
+        >>> live_units(nn.Linear(2, 3), masks=masks), live_units(nn.Linear(2, 3), masks=masks, pattern="neurons")
+        ({'weight': (3, 6)}, {'weight': (2, 3)})
+    """
+    asked = request_of(model, pattern, only, masks)
+    parts = _parts(asked, {name: torch.zeros_like(weight) for name, weight in asked.weights.items()})
+    return {name: (part.live_units, math.prod(asked.grids[name])) for name, part in parts.items()}
+
+
+def _parts(asked: Request, scores: Mapping[str, Tensor]) -> dict[str, "_Part"]:
+    pattern, meant = asked.pattern, asked.meant
+    each = {name: _part(asked.weights[name], asked.live[name], scores[name], *meant[name], pattern) for name in meant}
+    return {first: _joined([each[name] for name in group], pattern) for first, group in asked.groups.items()}
+
+
 class _Part(NamedTuple):
     layer: Layer
     live_units: int
-
-
-def _start(
-    model: nn.Module | Mapping[str, Tensor], masks: Mapping[str, Tensor] | None
-) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
-    """The weights that can be pruned, and what exists of each now (and of others that `masks` is about)."""
-    everything: Mapping[str, Tensor]
-    if isinstance(model, nn.Module):
-        prunable = matrices(model)
-        everything = {**dict(model.named_parameters()), **prunable}
-        before = dict(Masks.from_model(model))  # of a sparse layer only what it stores
-    elif isinstance(model, Mapping):
-        everything = {name: tensor for name, tensor in model.items() if isinstance(tensor, Tensor)}
-        prunable = _weights_by_name(everything)
-        before = {name: torch.ones_like(weight, dtype=torch.bool) for name, weight in prunable.items()}
-    else:
-        raise RequestError(f"model: found {type(model).__name__}, expected a torch module or a mapping name → tensor")
-    if not prunable:
-        raise RequestError("model: found no weights that can be pruned (of Linear, Conv, recurrent, attention layers)")
-    for name, mask in ({} if masks is None else Masks(masks)).items():
-        if name not in everything:
-            raise UnknownNameError("parameter of the model", name, everything)
-        if everything[name].shape != mask.shape:
-            raise RequestError(
-                f"masks: {name!r} has shape {tuple(mask.shape)}, expected {tuple(everything[name].shape)}, the weight's"
-            )
-        mask = mask.to(everything[name].device)
-        before[name] = before[name] & mask if name in before else mask
-    return prunable, before
-
-
-def _weights_by_name(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    found, seen = {}, set()
-    for name, tensor in tensors.items():
-        place = (tensor.device, tensor.data_ptr() or name, tensor.shape, tensor.stride())
-        is_weight = name.endswith("weight") or "weight_" in name
-        if is_weight and tensor.ndim >= 2 and tensor.is_floating_point() and place not in seen:
-            seen.add(place)  # a tied weight has several names and is one tensor
-            found[name] = tensor
-    return found
-
-
-def _refuse_misread(model: object, weights: Mapping[str, Tensor], pattern: Pattern) -> None:
-    """What the modules know better than a weight's shape."""
-    if not isinstance(model, nn.Module) or pattern == Unstructured():
-        return
-    for path, module in model.named_modules():
-        own = [name for name, _ in module.named_parameters(path, recurse=False) if name in weights]
-        if own and isinstance(module, nn.modules.conv._ConvTransposeNd):
-            # It stores (in, out, …): a pattern would take its inputs for its outputs.
-            raise RequestError(
-                f"pattern: {pattern} cannot shape the transposed convolution {own[0]!r}; leave it out with only="
-            )
-        heads = module.num_heads if isinstance(module, nn.MultiheadAttention) else None
-        if own and heads and isinstance(pattern, Heads) and pattern.count != heads:
-            raise RequestError(
-                f"pattern: found {pattern}, but {own[0]!r} is of an attention of {heads} heads; ask for Heads({heads})"
-            )
-
-
-def _meant(name: str, weights: Mapping[str, Tensor], parts: Parts) -> tuple[Site, Tensor | None]:
-    """The weight as a pattern sees it, and which of its rows are meant: None for all."""
-    weight = weights[name]
-    gates, stacked = gate_count(name, weights), len(stacked_parts(name, weights))
-    count = stacked if parts is None else len(parts)
-    rows = rows_of(weight, parts, stacked)
-    height = len(weight) if rows is None else len(rows)
-    is_recurrent = gates > 1
-    gates = gates if parts is None or not is_recurrent else count
-    projections = 1 if is_recurrent else max(1, count)
-    kernel = tuple(weight.shape[2:])
-    return Site(name, height, math.prod(weight.shape[1:]), gates, projections, kernel), rows
 
 
 def _unit_of(
@@ -186,10 +133,6 @@ def _unit_of(
     units = torch.arange(math.prod(grid), device=weight.device).view(grid)
     numbers = pattern.spread(units, site).reshape(-1, *weight.shape[1:])
     return numbers if rows is None else torch.full(weight.shape, -1, device=weight.device).index_copy(0, rows, numbers)
-
-
-def _only_rows(live: Tensor, rows: Tensor | None) -> Tensor:
-    return live if rows is None else torch.zeros_like(live).index_copy(0, rows, live[rows])
 
 
 def _drop(masks: dict[str, Tensor], name: str, kept: Tensor, rows: Tensor | None) -> None:

@@ -42,7 +42,8 @@ def straighten_(model: nn.Module) -> nn.Module:
         if isinstance(module, _BENT):
             if hasattr(module, "inplace"):
                 module.inplace = False  # the hook passes on what came in
-            module.register_forward_hook(lambda module, args, output: args[0])
+            # A clone: what comes next may work in place, and what came in may be used elsewhere too.
+            module.register_forward_hook(lambda module, args, output: args[0].clone())
         elif isinstance(module, nn.LayerNorm | nn.RMSNorm | nn.GroupNorm | _InstanceNorm) or (
             isinstance(module, _BatchNorm) and module.running_mean is None
         ):
@@ -60,19 +61,20 @@ def straighten_(model: nn.Module) -> nn.Module:
 
 def _scaled(module: Any, args: tuple[Any, ...], output: Tensor) -> Tensor:
     inputs: Tensor = args[0]
-    if module.weight is None:
-        return inputs
-    if isinstance(module, nn.LayerNorm | nn.RMSNorm):
-        return inputs * module.weight
-    channels = inputs.dim() - (inputs.dim() - 2 if len(inputs) and inputs.dim() > 1 else 0) - 1
-    return inputs * module.weight.view([-1 if axis == channels else 1 for axis in range(inputs.dim())])
+    scale: Tensor | None = module.weight
+    if scale is None:
+        return inputs.clone()
+    if not isinstance(module, nn.LayerNorm | nn.RMSNorm):  # of each channel
+        scale = scale.view([-1 if axis == 1 else 1 for axis in range(inputs.dim())])
+    return inputs * scale
 
 
 def _attention(
     module: nn.MultiheadAttention, args: tuple[Any, ...], named: Mapping[str, Any], output: tuple[Any, ...]
 ) -> tuple[Any, ...]:
     """The sum over the keys in place of their softmax, so that R is linear in each of the four projections."""
-    given = {**dict(zip(("query", "key", "value", "key_padding_mask", "need_weights", "attn_mask"), args)), **named}  # noqa: B905
+    names = ("query", "key", "value", "key_padding_mask", "need_weights", "attn_mask")
+    given = {**dict(zip(names, args, strict=False)), **named}
     parts = (
         module.in_proj_weight.chunk(3)
         if module.in_proj_weight is not None
@@ -83,7 +85,7 @@ def _attention(
     for name, weight in zip(("query", "key", "value"), parts, strict=True):
         rows = given[name][None] if given[name].dim() == 2 else given[name]
         rows = rows if module.batch_first or given[name].dim() == 2 else rows.transpose(0, 1)
-        some.append(linear(rows, weight).unflatten(2, (heads, size)).transpose(1, 2))
+        some.append(linear(rows, weight).view(*rows.shape[:2], heads, size).transpose(1, 2))
     query, key, value = some
     product = query @ key.transpose(2, 3) / (math.sqrt(size) * key.shape[2])
     mask = given.get("attn_mask")
@@ -120,8 +122,7 @@ def _recurrence(module: nn.RNNBase, args: tuple[Any, ...], output: Any) -> Any:
 def _one_direction(module: nn.RNNBase, steps: Tensor, place: str) -> tuple[Tensor, Tensor]:
     """The outputs of all steps, and the last state before it is projected."""
     across, back = (
-        weight.unflatten(0, (-1, module.hidden_size)).mean(0)
-        for weight in (getattr(module, f"weight_ih_{place}"), getattr(module, f"weight_hh_{place}"))
+        _mean_of_gates(module, getattr(module, name)) for name in (f"weight_ih_{place}", f"weight_hh_{place}")
     )
     projection = getattr(module, f"weight_hr_{place}") if module.proj_size else None
     outputs, state = [], steps.new_zeros(steps.shape[1], back.shape[1])
@@ -136,7 +137,11 @@ def _one_direction(module: nn.RNNBase, steps: Tensor, place: str) -> tuple[Tenso
 def _cell(module: nn.RNNCellBase, args: tuple[Any, ...], output: Any) -> Any:
     given = args[1] if len(args) > 1 else None
     before = given[0] if isinstance(given, tuple) else given
-    across, back = (w.unflatten(0, (-1, module.hidden_size)).mean(0) for w in (module.weight_ih, module.weight_hh))
+    across, back = (_mean_of_gates(module, weight) for weight in (module.weight_ih, module.weight_hh))
     state = linear(args[0], across)
     state = state if before is None else state + linear(before, back)
     return (state, state) if isinstance(module, nn.LSTMCell) else state
+
+
+def _mean_of_gates(module: nn.RNNBase | nn.RNNCellBase, weight: Tensor) -> Tensor:
+    return weight.view(-1, module.hidden_size, weight.shape[1]).mean(0)

@@ -2,9 +2,11 @@
 
 import inspect
 import itertools
+import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeAlias, cast
 
+import numpy as np
 from torch import Tensor
 
 from sparsewire.errors import RequestError
@@ -98,7 +100,7 @@ class Overheard(ModelScore):
 
     Attributes:
         scores: name → what it said last.
-        total: how many weights were asked about, live or not.
+        total: how many units were asked about, live or not; single weights in a loop of buckets.
 
     Example:
         >>> from sparsewire.structure.select import prune
@@ -113,18 +115,27 @@ class Overheard(ModelScore):
         self.score = score
         self.scores: dict[str, Tensor] = {}
         self.total = 0
-        self._live: Mapping[str, Tensor] = {}
+        self._question: Question | None = None
 
     def __call__(self, question: Question) -> Mapping[str, Tensor]:
         """The score's own answer."""
         self.scores = answers(self.score, question)
-        self._live = question.live
-        self.total = sum(live.numel() for live in question.live.values())
+        self._question = question
+        # Not all weights: of stacked ones (gates) the units are those of the rows that are meant.
+        self.total = sum(math.prod(shape) for shape in question.units.values())
         return self.scores
 
     def of_live(self) -> dict[str, Tensor]:
         """The scores of the weights that existed."""
-        return {name: scores[self._live[name].to(scores.device)] for name, scores in self.scores.items()}
+        return {name: self._of_live(name, scores) for name, scores in self.scores.items()}
+
+    def _of_live(self, name: str, scores: Tensor) -> Tensor:
+        question = self._question
+        assert question is not None
+        live = question.live[name]
+        if scores.shape != live.shape and question.unit_of is not None:  # one for each unit, as random ones are
+            return scores.flatten()[question.unit_of(name)[live].to(scores.device)]
+        return scores[live.to(scores.device)]
 
 
 def _falls(schedule: Any) -> bool:
@@ -153,4 +164,4 @@ def _takes_two(function: Callable[..., Any]) -> bool:
 
 
 def _is_scalar(value: Any) -> bool:
-    return isinstance(value, Tensor) and value.ndim == 0
+    return isinstance(value, Tensor | np.ndarray) and value.ndim == 0

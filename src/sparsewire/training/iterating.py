@@ -5,6 +5,7 @@ from typing import Any, Literal
 
 import torch
 from torch import nn
+from torch.utils.data import DataLoader, Dataset, IterableDataset
 
 from sparsewire.errors import RequestError
 from sparsewire.execution.kept_masks import masks_left
@@ -78,7 +79,7 @@ def iterate(
         scope: as for `prune`.
         pattern: as for `prune`; not with buckets.
         only: as for `prune`.
-        evidence: data that the score looks at; None: `data`.
+        evidence: data that the score looks at; None: `data`. Of a Dataset it gets the batches.
         masks: what exists at the start, of the control too; None: all, but for what `sparsify` left out.
         rewind: where what is left goes after each pruning. None: it trains on. "start": to the weights that the model
             has now; a number: to those after so many epochs of the first training; "step 500": after so many of its
@@ -98,7 +99,8 @@ def iterate(
         sparse: True: retrains with sparse layers where a plan, measured at every step, says that they are faster;
             "sparse": wherever there can be one. The model itself stays dense.
         fused: as for `fit`.
-        on_step: called with (model, the Iterations so far) after every step; not again for those done before a kill.
+        on_step: called with (model, the Iterations so far) after every step; after a kill not again for those before
+            it, but for the last of them where nothing was kept since.
         checkpoints: as for `fit`: the same call goes on in the middle of an epoch, to the same bits (but for seconds).
 
     Returns:
@@ -136,13 +138,20 @@ def iterate(
     rules = checked_stop_rules(stop)
     pruning = Pruning(
         checked_densities(densities, has_end=most is not None or bool(rules)),
-        score, scope, pattern, only, data if evidence is None else evidence, most, rules, sparse,
+        score, scope, pattern, only, _evidence(data if evidence is None else evidence, batch_size), most, rules, sparse,
     )  # fmt: skip
     setting = Setting(data, optimizer, retrain, batch_size, loss, validation, clip_norm, augment, fused)
     target = target_of(rewind, begin, feed(data, batch_size).steps)
     order = torch.Generator().manual_seed(0) if generator is None else generator
     kept = (masks_left(model) or None) if masks is None else Masks(masks)
     return Loop(model, setting, pruning, target, kept, order, control, checkpoints, on_step).run(begin)
+
+
+def _evidence(data: Any, batch_size: int) -> Any:
+    """What scores can go through: of a Dataset the batches; everything else as it is."""
+    if not isinstance(data, Dataset) or isinstance(data, IterableDataset):
+        return data
+    return DataLoader(data, batch_size=batch_size, generator=torch.Generator())  # else it draws from the global seed
 
 
 def _check_choices(

@@ -172,7 +172,7 @@ class Iterations:
         fitting = [
             one
             for one in self.steps
-            if one.density <= most and (drop is None or one.accuracy - self._compared(one, against) > least)
+            if one.density <= most and (drop is None or difference(one.accuracy, self._compared(one, against)) > least)
         ]
         if density is None:
             return min(fitting, key=lambda one: one.left, default=None)
@@ -193,6 +193,16 @@ class Iterations:
         widths = [max(len(row[column]) for row in rows) for column in range(len(_COLUMNS))]
         lines = ["  ".join(f"{cell:>{width}}" for cell, width in zip(row, widths, strict=True)) for row in rows]
         return "\n".join([*lines, f"(base: {self.base}{'; ended: ' * bool(self.ended)}{self.ended})"])
+
+
+def difference(accuracy: float, other: float) -> float:
+    """By how much an accuracy is higher, without its last, wrong digits: 0.01 where it is one sample of a hundred.
+
+    Example:
+        >>> 0.97 - 0.96, difference(0.97, 0.96)
+        (0.010000000000000009, 0.01)
+    """
+    return round(accuracy - other, 12)
 
 
 def _fraction(name: str, number: float) -> float:

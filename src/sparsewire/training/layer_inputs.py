@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import partial
 from typing import Any
 
 import torch
@@ -58,13 +59,13 @@ def input_moments(
 def _watched(layers: Mapping[str, Sequence[nn.Module]], sums: dict[str, Tensor]) -> Iterator[None]:
     """Adds Σ x xᵀ of every call of the layers to the sums, as long as the context lasts."""
 
-    def watch(name: str, module: nn.Module, inputs: tuple[Any, ...]) -> None:
-        seen = places_of(module, inputs[0]).double()
+    def watch(name: str, module: nn.Module, given: tuple[Any, ...], named: Mapping[str, Any]) -> None:
+        seen = places_of(module, given[0] if given else named["input"]).double()
         square = seen @ seen.mT
         sums[name] = sums[name] + square if name in sums else square
 
     handles = [
-        module.register_forward_pre_hook(lambda module, inputs, name=name: watch(name, module, inputs))
+        module.register_forward_pre_hook(partial(watch, name), with_kwargs=True)
         for name, modules in layers.items()
         for module in modules
     ]
@@ -85,7 +86,7 @@ def places_of(module: nn.Module, inputs: Tensor) -> Tensor:
         torch.Size([2, 9, 20])
     """
     if not isinstance(module, nn.Conv2d):
-        return inputs.reshape(1, -1, inputs.shape[-1]).mT
+        return inputs.reshape(1, inputs.shape[:-1].numel(), inputs.shape[-1]).mT
     inputs = inputs if inputs.dim() == 4 else inputs[None]
     mode = "constant" if module.padding_mode == "zeros" else module.padding_mode
     around = pad(inputs, module._reversed_padding_repeated_twice, mode=mode)

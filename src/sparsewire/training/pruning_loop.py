@@ -117,7 +117,7 @@ class Loop:
             return "all densities are done"
         density, score = self._emptied(asked, before) if isinstance(asked, buckets) else (asked, pruning.score)
         masks = self._pruned(score, density, before)
-        if isinstance(asked, buckets) and before is not None and masks == before:
+        if isinstance(asked, buckets) and masks == (before or Masks.from_model(self._network.model)):
             return f"no weight fits {asked}"
         self._network.hold_(masks)
         pruned = self._setting.judged(self._network.model)

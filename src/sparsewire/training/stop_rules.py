@@ -11,7 +11,7 @@ from typing import TypeAlias
 
 from sparsewire.errors import RequestError
 from sparsewire.structure.blocks import whole
-from sparsewire.training.iterations import Iterations
+from sparsewire.training.iterations import Iterations, difference
 
 StopRule: TypeAlias = Callable[[Iterations], str | bool | None]
 
@@ -85,7 +85,7 @@ class dropped:  # noqa: N801
 
     def __call__(self, done: Iterations) -> str | None:
         """The reason, once it is one; an accuracy that is not known (NaN) is none."""
-        lost = done.base.accuracy - done[-1].accuracy
+        lost = difference(done.base.accuracy, done[-1].accuracy)
         if math.isnan(lost) or lost <= self.by:
             return None
         return f"the accuracy dropped by {100 * lost:.2f} points, more than {100 * self.by:g}"

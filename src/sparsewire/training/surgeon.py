@@ -13,6 +13,7 @@ from sparsewire.structure.blocks import whole
 from sparsewire.structure.masks import Masks
 from sparsewire.structure.select import prune
 from sparsewire.structure.selection import Only, selected
+from sparsewire.structure.sparse_weights import sparse_weights
 from sparsewire.training.batches import Data
 from sparsewire.training.layer_inputs import input_moments
 from sparsewire.training.surgery import damped, refitted, removal_costs
@@ -123,6 +124,8 @@ def _layers(model: nn.Module) -> dict[str, list[nn.Linear | nn.Conv2d]]:
             by_weight.setdefault(id(module.weight), []).append(module)
     found = {name: by_weight[id(weight)] for name, weight in model.named_parameters() if id(weight) in by_weight}
     if not found:
+        for name in sparse_weights(model):
+            raise RequestError(f"model: found the sparse layer of {name!r}, expected dense ones; densify the model")
         raise RequestError("model: found no linear layer and no 2D convolution, expected at least one")
     return found
 
@@ -130,7 +133,7 @@ def _layers(model: nn.Module) -> dict[str, list[nn.Linear | nn.Conv2d]]:
 def _rows(weight: Tensor, moments: Tensor) -> Tensor:
     """Float64, shape (groups, rows, inputs)."""
     groups, inputs, _ = moments.shape
-    return weight.detach().double().reshape(groups, -1, inputs)
+    return weight.detach().double().reshape(groups, len(weight) // groups, inputs)
 
 
 def _live(masks: Masks, name: str, weight: Tensor) -> Tensor:

@@ -40,7 +40,9 @@ def statistics_of_batches(model: nn.Module, statistics: str = "auto") -> Iterato
     aside = [(module, _stored(module)) for module in model.modules() if _is_meant(module, statistics)]
     try:
         for module, _ in aside:
-            module.running_mean = module.running_var = None  # without them it measures the batch, whatever its mode
+            module._buffers.update(
+                running_mean=None, running_var=None
+            )  # without them it measures the batch, whatever its mode
         yield
     except ValueError as cause:
         if not isinstance(cause, RequestError) and "more than 1 value per channel" in str(cause):

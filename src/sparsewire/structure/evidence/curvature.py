@@ -99,6 +99,9 @@ def hessian_diagonal(
         batch_size: samples in a batch, where tensors are given.
         generator: the source of the random vectors, needed where it is estimated.
 
+    Returns:
+        Name → h in the weight's shape, in float32 or better; h is small, and half precision would make zeros of it.
+
     Raises:
         RequestError: data, loss, names, method or numbers that are none; no generator where it is estimated; a sparse
             layer; a weight that the method does not know.

@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from sparsewire.errors import RequestError
-from sparsewire.structure.evidence.mean_loss import Loss
+from sparsewire.structure.evidence.mean_loss import Loss, wide_type
 from sparsewire.structure.evidence.piecewise import LAYERS
 
 _LARGEST = 1 << 24  # numbers in the products of layers that are used at several places: 64 MiB in float32
@@ -40,6 +40,8 @@ Uses = dict[str, list[_Use]]
 def why_no_columns(loss: Loss) -> str | None:
     """None where S is known here: cross-entropy or the mean squared error in their plain forms; else what is unusual.
 
+    A negative `ignore_index` (that of cross-entropy is -100 unless told) is no class, and plain.
+
     Example:
         >>> why_no_columns(functional.cross_entropy), why_no_columns(nn.L1Loss())
         (None, 'the loss is neither plain cross-entropy nor the plain mean squared error')
@@ -47,7 +49,7 @@ def why_no_columns(loss: Loss) -> str | None:
     if loss in (functional.cross_entropy, functional.mse_loss) or type(loss) is nn.MSELoss:
         return None
     if type(loss) is nn.CrossEntropyLoss and loss.weight is None:  # label smoothing does not change the curvature
-        return None
+        return f"the loss leaves out the label {loss.ignore_index}" if loss.ignore_index >= 0 else None
     return "the loss is neither plain cross-entropy nor the plain mean squared error"
 
 
@@ -74,7 +76,7 @@ def gauss_newton_diagonal(
         for name, part in _of_batch(uses, outputs, columns).items():
             sums[name] += part.view_as(sums[name])
         count += labels.numel()
-    return {name: (total / count).to(weights[name].dtype) for name, total in sums.items()}
+    return {name: (total / count).to(wide_type(weights[name])) for name, total in sums.items()}
 
 
 def _layers(model: nn.Module, weights: Mapping[str, nn.Parameter]) -> dict[str, list[nn.Module]]:
@@ -99,8 +101,9 @@ def _recorded(layers: Mapping[str, list[nn.Module]]) -> Iterator[Uses]:
     uses: Uses = {name: [] for name in layers}
 
     def hook_of(name: str) -> Callable[..., Tensor]:
-        def hook(layer: nn.Module, inputs: tuple[Tensor, ...], outputs: Tensor) -> Tensor:
-            uses[name].append(_Use(layer, inputs[0].detach(), inputs[0]._version, outputs))
+        def hook(layer: nn.Module, given: tuple[Tensor, ...], named: dict[str, Tensor], outputs: Tensor) -> Tensor:
+            inputs = given[0] if given else named["input"]
+            uses[name].append(_Use(layer, inputs.detach(), inputs._version, outputs))
             return outputs.clone()  # what comes next may work in place, as nn.ReLU(inplace=True) does
 
         return hook
@@ -108,7 +111,7 @@ def _recorded(layers: Mapping[str, list[nn.Module]]) -> Iterator[Uses]:
     with ExitStack() as stack:
         for name, modules in layers.items():
             for module in modules:
-                stack.callback(module.register_forward_hook(hook_of(name)).remove)
+                stack.callback(module.register_forward_hook(hook_of(name), with_kwargs=True).remove)
         yield uses
 
 
@@ -169,6 +172,8 @@ def _of_batch(uses: Uses, outputs: Tensor, columns: Iterable[Tensor]) -> dict[st
     """Σ over the samples of a batch, for each weight that is used."""
     if not outputs.requires_grad:  # none of the weights matters
         return {}
+    # What the model does without gradients is a constant.
+    uses = {name: [use for use in calls if use.outputs.requires_grad] for name, calls in uses.items()}
     plain = {name for name, calls in uses.items() if len(calls) == 1 and calls[0].inputs.dim() == 2}
     calls = [(name, use) for name in uses for use in uses[name]]
     ends, squares, deltas = [use.outputs for _, use in calls], dict.fromkeys(plain, 0), [[] for _ in calls]  # type: ignore[var-annotated]
@@ -176,10 +181,10 @@ def _of_batch(uses: Uses, outputs: Tensor, columns: Iterable[Tensor]) -> dict[st
         found = torch.autograd.grad(outputs, ends, column, retain_graph=True, materialize_grads=True)
         for (name, _), delta, kept in zip(calls, found, deltas, strict=True):
             if name in plain:
-                squares[name] = squares[name] + delta.square()  # type: ignore[assignment]
+                squares[name] = squares[name] + _wide(delta).square()  # type: ignore[assignment]
             else:
-                kept.append(delta)
-    parts = {name: torch.as_tensor(squares[name]).T @ uses[name][0].inputs.square() for name in plain}
+                kept.append(_wide(delta))
+    parts = {name: torch.as_tensor(squares[name]).T @ _wide(uses[name][0].inputs).square() for name in plain}
     for name in uses.keys() - plain:
         mine = [(use, torch.stack(kept, 1)) for (owner, use), kept in zip(calls, deltas, strict=True) if owner == name]
         if mine:
@@ -194,7 +199,7 @@ def _of_places(uses: list[tuple[_Use, Tensor]]) -> Tensor:
     while first < samples:
         product: Tensor | None = None
         for use, delta in uses:
-            patches = _patches(use.layer, use.inputs[first : first + step])  # (samples, groups, places, inputs)
+            patches = _wide(_patches(use.layer, use.inputs[first : first + step]))  # (samples, groups, places, inputs)
             some = _grouped(use.layer, delta[first : first + step], patches)
             part = torch.einsum("bcgol,bgli->bcgoi", some, patches)
             product = part if product is None else product + part
@@ -203,6 +208,11 @@ def _of_places(uses: list[tuple[_Use, Tensor]]) -> Tensor:
         total = total + product.square().sum((0, 1))
         first, step = first + step, max(1, _LARGEST // size)  # the first sample shows how many fit
     return total
+
+
+def _wide(tensor: Tensor) -> Tensor:
+    """At least float32: squares of small numbers would vanish in half precision."""
+    return tensor.to(wide_type(tensor))
 
 
 def _grouped(layer: nn.Module, delta: Tensor, patches: Tensor) -> Tensor:

@@ -12,6 +12,7 @@ from sparsewire.structure.evidence.mean_loss import (
     checked_loss,
     chosen_weights,
     mean_loss,
+    wide_type,
 )
 from sparsewire.structure.selection import Only
 from sparsewire.structure.sparse_weights import sparse_weights
@@ -54,8 +55,8 @@ def mean_gradients(
     count = 0
     batches = batches_of(data, batch_size, next(iter(weights.values())).device)
     with at_rest(model, weights.values()):
-        wide = torch.float32  # at least: sums in half precision would lose what comes late
-        sums = {n: torch.zeros_like(w, dtype=torch.promote_types(w.dtype, wide)) for n, w in weights.items()}
+        # Sums in half precision would lose what comes late.
+        sums = {name: torch.zeros_like(weight, dtype=wide_type(weight)) for name, weight in weights.items()}
         for inputs, labels in batches:
             value = mean_loss(model, loss, inputs, labels)
             found = torch.autograd.grad(value, list(weights.values()), allow_unused=True)

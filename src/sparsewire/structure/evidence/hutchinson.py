@@ -6,7 +6,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from sparsewire.structure.evidence.mean_loss import Loss, mean_loss
+from sparsewire.structure.evidence.mean_loss import Loss, mean_loss, wide_type
 
 
 def estimated_diagonal(
@@ -44,7 +44,7 @@ def estimated_diagonal(
             products = torch.autograd.grad(curved, parameters, dots, retain_graph=left > 0, materialize_grads=True)
             for name, sign, product in zip(weights, signs, products, strict=True):
                 sums[name].add_(sign * product, alpha=labels.numel() / samples)
-    return {name: (total / count).to(weights[name].dtype) for name, total in sums.items()}
+    return {name: (total / count).to(wide_type(weights[name])) for name, total in sums.items()}
 
 
 def _signs(weight: Tensor, generator: torch.Generator) -> Tensor:

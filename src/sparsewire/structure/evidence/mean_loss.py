@@ -112,6 +112,16 @@ def mean_loss(model: nn.Module, loss: Loss, inputs: Any, labels: Tensor) -> Tens
     return value
 
 
+def wide_type(tensor: Tensor) -> torch.dtype:
+    """The type in which numbers about a tensor are given: its own, but float32 for half precision.
+
+    Example:
+        >>> wide_type(torch.zeros(1, dtype=torch.float16)), wide_type(torch.zeros(1, dtype=torch.float64))
+        (torch.float32, torch.float64)
+    """
+    return torch.promote_types(tensor.dtype, torch.float32)
+
+
 def chosen_weights(model: nn.Module, only: Only | None) -> dict[str, nn.Parameter]:
     """The weights that a mask may be about, all or those that are meant, by name in the model's order.
 

@@ -65,13 +65,14 @@ def _inverted(square: Tensor, right: Tensor) -> Tensor:
     """The shortest x with square · x = right, where square has no negative eigenvalues."""
     sizes, directions = torch.linalg.eigh(square)
     there = sizes > _ZERO * sizes[-1]
-    return directions[:, there] @ ((directions[:, there].T @ right) / sizes[there])
+    found: Tensor = directions[:, there] @ ((directions[:, there].T @ right) / sizes[there])
+    return found
 
 
 def _products(masks: Tensor, dim: int) -> Tensor:
     """Zᵀ Z (dim 0) or Z Zᵀ (dim 1), whole numbers, of which float32 holds all up to 2²⁴."""
     total = torch.zeros(masks.shape[1 - dim], masks.shape[1 - dim], dtype=torch.float64, device=masks.device)
-    for part in masks.split(_ROWS, dim=dim):
+    for part in torch.split(masks, _ROWS, dim=dim):
         used = part.float()
         total += used.T @ used if dim == 0 else used @ used.T
     return total
@@ -79,5 +80,5 @@ def _products(masks: Tensor, dim: int) -> Tensor:
 
 def _weighted(masks: Tensor, values: Tensor) -> Tensor:
     """Zᵀ v."""
-    parts = zip(masks.split(_ROWS), values.split(_ROWS), strict=True)
+    parts = zip(torch.split(masks, _ROWS), torch.split(values, _ROWS), strict=True)
     return torch.stack([part.double().T @ own for part, own in parts]).sum(0)

@@ -34,13 +34,13 @@ def mean_squared_gradients(
     only: Only | None = None,
     batch_size: int = BATCH_SIZE,
 ) -> dict[str, Tensor]:
-    """The mean over the samples of g_n², g_n = the gradient of the loss of sample n alone: the empirical Fisher's diagonal.
+    """The mean over the samples of g_n², g_n the gradient of sample n alone: the diagonal of the empirical Fisher.
 
         F_w = 1/N Σ_n (∂ loss(model(x_n), y_n) / ∂w)²
 
     The model is left as it is; it is evaluated in eval mode, where batch normalisation keeps the samples apart. Samples
-    go through together as far as 64 MiB of gradients allow (`torch.func.vmap`); one by one in recurrent networks, sparse
-    layers, and whatever else cannot be mapped.
+    go through together as far as 64 MiB of gradients allow (`torch.func.vmap`); one by one through recurrent networks,
+    sparse layers, and whatever else cannot be mapped.
 
     Args:
         model: any module that takes samples in the first dimension.
@@ -102,7 +102,7 @@ def _together(
     each = vmap(grad(of_one), in_dims=(None, 0, 0))
     at_once = max(1, _LARGEST // max(1, sum(weight.numel() for weight in plain.values())))
     sums = {name: torch.zeros_like(weight, dtype=torch.float64) for name, weight in plain.items()}
-    for some, their in zip(inputs.split(at_once), labels.split(at_once), strict=True):
+    for some, their in zip(torch.split(inputs, at_once), torch.split(labels, at_once), strict=True):
         try:
             gradients = each(plain, some, their)
         except RuntimeError:  # branches on values, .item(), operators without a rule for batches
@@ -116,7 +116,7 @@ def _one_by_one(
     model: nn.Module, loss: Loss, inputs: Tensor, labels: Tensor, weights: Mapping[str, nn.Parameter]
 ) -> Sums:
     sums = {name: torch.zeros_like(weight, dtype=torch.float64) for name, weight in weights.items()}
-    for one, label in zip(inputs.split(1), labels.split(1), strict=True):
+    for one, label in zip(torch.split(inputs, 1), torch.split(labels, 1), strict=True):
         value = mean_loss(model, loss, one, label)
         found = torch.autograd.grad(value, list(weights.values()), materialize_grads=True, allow_unused=True)
         for total, gradient in zip(sums.values(), found, strict=True):

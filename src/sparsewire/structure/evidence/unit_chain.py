@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import pairwise
 
 from torch import nn
 
@@ -81,11 +82,12 @@ def unit_layers(model: nn.Module) -> dict[str, UnitLayer]:
             "last one are the network's outputs"
         )
     found: dict[str, UnitLayer] = {}
-    for here, there in zip(places, places[1:], strict=False):
+    for here, there in pairwise(places):
+        first, following = modules[here], modules[there]
+        assert isinstance(first, nn.Linear | nn.Conv2d)
+        assert isinstance(following, nn.Linear | nn.Conv2d)
         name, between = leaves[here][0], dict(leaves[here + 1 : there])
-        layer = UnitLayer(
-            name, modules[here], modules[:there], between, leaves[there][0], modules[there], modules[there + 1 :]
-        )  # type: ignore[arg-type]
+        layer = UnitLayer(name, first, modules[:there], between, leaves[there][0], following, modules[there + 1 :])
         _check(layer)
         found[name] = layer
     if len({id(modules[place].weight) for place in places}) < len(places):

@@ -22,7 +22,7 @@ def unit_masks(
         ensembles: how many masks.
         generator: where they are drawn from.
         share: of the units that are used, between 0 and 1.
-        draw: "count": exactly `share` of the units, rounded (half away from 0) and at least 1, at most all but one;
+        draw: "count": exactly `share` of the units, rounded (halves down), at least 1 and at most all but one;
             "pairs": the same, and every second mask is the complement of the one before; "bernoulli": each unit with
             probability `share`, independently.
 
@@ -35,9 +35,10 @@ def unit_masks(
 
     Example:
         >>> generator = torch.Generator().manual_seed(0)
-        >>> unit_masks(6, 100, generator=generator).sum(1).unique(), unit_masks(4, 2, draw="pairs", generator=generator)
-        (tensor([3]), tensor([[False,  True,  True, False],
-                [ True, False, False,  True]]))
+        >>> unit_masks(6, 100, generator=generator).sum(1).unique()
+        tensor([3])
+        >>> unit_masks(4, 2, draw="pairs", generator=generator).sum(0)
+        tensor([1, 1, 1, 1])
     """
     units, ensembles = whole("units", units, least=2), whole("ensembles", ensembles, least=1)
     checked_generator(generator)
@@ -49,7 +50,7 @@ def unit_masks(
     chances = torch.rand(number, units, generator=generator, device=generator.device)
     if draw == "bernoulli":
         return chances < share
-    count = min(max(math.floor(share * units + 0.5), 1), units - 1)
+    count = min(max(math.ceil(share * units - 0.5), 1), units - 1)
     drawn = torch.zeros(number, units, dtype=torch.bool, device=generator.device)
     drawn.scatter_(1, chances.argsort(dim=1, stable=True)[:, :count], True)
     return torch.stack([drawn, ~drawn], dim=1).flatten(0, 1)[:ensembles] if draw == "pairs" else drawn

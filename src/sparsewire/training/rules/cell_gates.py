@@ -20,11 +20,11 @@ def selfish_rnn(
 ) -> Exchange:
     """The rule of Selfish-RNN: connections move between the gates of a recurrent weight.
 
-        every `steps` steps, over all gates of a weight:  drop the fraction with the smallest |w|;  grow as many anywhere
+        every `steps` steps, over all gates of a weight:  drop the fraction of smallest |w|;  grow as many anywhere
 
-    A gate whose weights are large keeps more of them than the others, and all win alike by chance. The density of a
-    weight stays, those of its gates do not. Weights without gates exchange as in `set_` with signs=False. Like that it
-    acts after the step, without gradients; what comes starts from zero with fresh memory.
+    A gate whose weights are large keeps more of them than the others, and chance gives most to the gate with most room.
+    The density of a weight stays, those of its gates do not. Weights without gates exchange as in `set_` with
+    signs=False. It acts after the weights' step, without gradients; what comes starts from zero with fresh memory.
 
     Args:
         steps: from one exchange to the next. In the paper it is an epoch.

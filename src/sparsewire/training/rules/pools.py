@@ -17,7 +17,7 @@ from sparsewire.structure.selection import Only, selected
 Over: TypeAlias = Literal["parts", "layers", "cells", "all"]
 
 _JUNCTION = re.compile(r"weight_(ih|hh|hr)(?=[^.]*$)")
-_NEGLIGIBLE = Fraction(1, 2**1100)  # less than the smallest float, and yet more than nothing
+_NEGLIGIBLE = Fraction(1, 2**1300)  # less than the smallest float, and yet more than nothing
 
 
 class Part(NamedTuple):
@@ -99,7 +99,7 @@ def returned(pools: Pools, rows: Mapping[str, Tensor], masks: Masks) -> Masks:
     """The masks with what the pools hold now; the opposite of `gathered`."""
     new = {name: masks[name].clone() for name in {part.name: None for parts in pools.values() for part in parts}}
     for pool, parts in pools.items():
-        pieces = rows[pool].split([part.of(new[part.name]).numel() for part in parts])
+        pieces = torch.split(rows[pool], [part.of(new[part.name]).numel() for part in parts])
         for part, piece in zip(parts, pieces, strict=True):
             place = part.of(new[part.name])
             place.copy_(piece.view(place.shape))

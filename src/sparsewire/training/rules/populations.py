@@ -33,20 +33,19 @@ def bernoulli(frame: Tensor, removed: float, count: int, generator: torch.Genera
 class Population:
     """The masks that are left of one weight's, from which the fittest is worn and the weakest goes.
 
-    The fitness of a mask is the sum of what it keeps, f = M · x for all masks at once: M is one matrix of ones and
-    zeros, in the numbers of x, and has 4 bytes for each place of each mask. Of equal masks the one with the lower
-    number is the fitter.
+    The fitness of a mask is the sum of the values that it keeps, f = M · x for all masks at once: M is one matrix of
+    ones and zeros, which has 4 bytes for each place of each mask (8 where x is float64). Of equal masks the one with
+    the lower number is the fitter.
 
     Args:
         masks: bool, (masks, places).
-        dtype: of the sums: float32 or float64.
 
     Attributes:
-        numbers: of those that are left, counted as they were drawn.
+        numbers: of the masks that are left, counted as they were drawn.
         worn: the number of the one that is worn; −1 before the first.
 
     Example:
-        >>> population = Population(torch.tensor([[True, False], [False, True]]), torch.float32)
+        >>> population = Population(torch.tensor([[True, False], [False, True]]))
         >>> population.wear(torch.tensor([1.0, 2.0])), population.worn
         (tensor([False,  True]), 1)
         >>> population.wear(torch.tensor([1.0, 2.0])) is None  # it is worn already
@@ -56,9 +55,8 @@ class Population:
         [1]
     """
 
-    def __init__(self, masks: Tensor, dtype: torch.dtype) -> None:
-        self._matrix = masks.to(dtype)
-        self._fitness: Tensor | None = None
+    def __init__(self, masks: Tensor) -> None:
+        self._matrix = masks
         self.numbers = list(range(len(masks)))
         self.worn = -1
 
@@ -73,12 +71,12 @@ class Population:
         return self.numbers == [self.worn]
 
     def wear(self, values: Tensor) -> Tensor | None:
-        """Puts on the fittest mask by these values, one a place: the mask if it is another than before, else None."""
-        best = int(self._fitnesses(values).argmax())
+        """Puts on the fittest mask by these values, one a place: the mask, if it is another than before, else None."""
+        best = 0 if len(self.numbers) == 1 else int(self._fitnesses(values).argmax())
         if self.numbers[best] == self.worn:
             return None
         self.worn = self.numbers[best]
-        return self._matrix[best] != 0
+        return self._matrix[best].to(values.device) != 0
 
     def drop(self, values: Tensor) -> None:
         """Drops the weakest mask by these values, of equals the last; never the only one."""
@@ -89,7 +87,9 @@ class Population:
         self._matrix = torch.cat((self._matrix[:weakest], self._matrix[weakest + 1 :]))
 
     def _fitnesses(self, values: Tensor) -> Tensor:
-        return self._matrix @ values.reshape(-1).to(self._matrix)
+        dtype = torch.float64 if values.dtype == torch.float64 else torch.float32
+        self._matrix = self._matrix.to(values.device, dtype)  # itself, but the first time
+        return self._matrix @ values.reshape(-1).to(dtype)
 
     def state(self) -> dict[str, Any]:
         """What is left of it, one bit a place."""
@@ -97,26 +97,18 @@ class Population:
         return {"bits": torch.from_numpy(bits), "places": self.places, "numbers": self.numbers[:], "worn": self.worn}
 
     @classmethod
-    def restored(cls, state: Mapping[str, Any], dtype: torch.dtype, device: torch.device) -> "Population":
+    def restored(cls, state: Mapping[str, Any]) -> "Population":
         """What `state` was of.
 
         Raises:
             RequestError: it is no such state.
         """
-        bits, places, numbers, worn = (state.get(key) for key in ("bits", "places", "numbers", "worn"))
-        fits = (
-            isinstance(bits, Tensor)
-            and bits.dtype == torch.uint8
-            and bits.dim() == 2
-            and isinstance(places, int)
-            and isinstance(numbers, list)
-            and 0 < len(numbers) == len(bits)
-            and bits.shape[1] == (places + 7) // 8
-            and worn in (-1, *numbers)
-        )
-        if not fits:
-            raise RequestError(f"rule: found a memory of {sorted(state)} that is no population of masks")
-        masks = np.unpackbits(state["bits"].cpu().numpy(), axis=1, count=state["places"]).astype(bool)
-        found = cls(torch.from_numpy(masks).to(device), dtype)
-        found.numbers, found.worn = list(state["numbers"]), state["worn"]
-        return found
+        match dict(state):
+            case {"bits": Tensor() as bits, "places": int(places), "numbers": [*numbers], "worn": int(worn)} if (
+                bits.dtype == torch.uint8 and bits.shape == (len(numbers), (places + 7) // 8) and numbers
+            ):
+                masks = np.unpackbits(bits.cpu().numpy(), axis=1, count=places).astype(bool)
+                found = cls(torch.from_numpy(masks))
+                found.numbers, found.worn = numbers, worn
+                return found
+        raise RequestError(f"rule: found a memory of {sorted(state)} that is no population of masks")

@@ -53,7 +53,7 @@ def granet(
     over: Over = "parts",
     only: Only | None = None,
 ) -> Regeneration:
-    """The rule of gradual pruning with regeneration (GraNet): `gradual`, and after each pruning an exchange as in `rigl`.
+    """The rule of gradual pruning with regeneration (GraNet): `gradual`, and an exchange after each pruning.
 
         every `steps` steps:  prune by magnitude to the schedule's density;
                               then in each weight, of what is left, drop the f(t) smallest |w|, grow as many by gradient

@@ -128,9 +128,9 @@ def snfs(
         >>> rule(1, masks, weights, gradients).densities()  # both connections that went come to a
         {'a': 0.75, 'b': 0.25}
 
-    Reference: Dettmers and Zettlemoyer 2019, section 3 (fraction 0.5 with cosine decay, momentum 0.9, at the end of each
-    epoch). Their M is the optimizer's momentum; here the rule has its own, so that any optimizer will do. Theirs is
-    approximately exact in its counts; here shares are rounded so that the total stays.
+    Reference: Dettmers and Zettlemoyer 2019, section 3 (momentum 0.9, at the end of each epoch; half of the weights,
+    with cosine decay, in their program). Their M is the optimizer's momentum; here the rule has its own, so that any
+    optimizer will do, and shares are rounded so that the total stays exactly.
     """
     return Momentum(Timetable(steps, until, fraction, decay), smoothing, only)
 

@@ -94,7 +94,7 @@ def dsr(
                               grow K, in layer l   K · R_l / Σ R   of them by chance,   R_l = connections that it kept
 
     The number of connections in the network stays, those of its layers do not; a layer that is full passes on what it
-    cannot take. It acts after the weights' step and looks at no gradient; what comes starts from zero with fresh memory.
+    cannot take. It acts after the weights' step, without gradients; what comes starts from zero with fresh memory.
 
     Args:
         steps: from one exchange to the next.
@@ -116,8 +116,8 @@ def dsr(
         >>> rule(1, Masks({name: weight != 0 for name, weight in weights.items()}), weights, {}).densities()
         {'a': 1.0, 'b': 0.0}
 
-    Reference: Mostafa and Wang 2019, algorithm 1 and section 3 (H starts at 0.001, δ = 0.1). They give the wanted number
-    itself, of each network by hand; here it is a fraction. Shares are rounded so that the total stays exactly.
+    Reference: Mostafa and Wang 2019, algorithm 1 and section 3 (H starts at 0.001, δ = 0.1). They give the wanted
+    number itself, for each network by hand; here it is a fraction. Shares are rounded so that the total stays exactly.
     """
     return Reallocation(Timetable(steps, until, fraction, decay), threshold, tolerance, only, generator)
 
