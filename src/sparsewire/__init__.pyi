@@ -39,6 +39,7 @@ from sparsewire.structure import priors as priors
 from sparsewire.structure import schedules as schedules
 from sparsewire.structure import scores as scores
 from sparsewire.structure.evidence import hessian_diagonal as hessian_diagonal
+from sparsewire.structure.evidence import linear_filter_ensembles as linear_filter_ensembles
 from sparsewire.structure.evidence import mean_gradients as mean_gradients
 from sparsewire.structure.gates import gate_masks as gate_masks
 from sparsewire.structure.gates import tiled as tiled
@@ -48,10 +49,13 @@ from sparsewire.structure.predefined_masks import predefined as predefined
 from sparsewire.structure.priors import fixed_degree as fixed_degree
 from sparsewire.structure.priors import fixed_degree_edges as fixed_degree_edges
 from sparsewire.structure.priors import lightning_paths as lightning_paths
+from sparsewire.structure.rounds import prune_in_rounds as prune_in_rounds
 from sparsewire.structure.select import prune as prune
 from sparsewire.structure.windows import Layout as Layout
 from sparsewire.training import rules as rules
+from sparsewire.training import soft as soft
 from sparsewire.training import stop_rules as stop_rules
+from sparsewire.training.dense_supermasks import dense_supermask as dense_supermask
 from sparsewire.training.iterating import iterate as iterate
 from sparsewire.training.loop import evaluate as evaluate
 from sparsewire.training.loop import fit as fit

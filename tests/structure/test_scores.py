@@ -135,7 +135,7 @@ def test_what_is_no_score_is_refused(score, error, message):
 @pytest.mark.parametrize("score", [*DATA_SCORES, *DATA_SCORES.values()])
 def test_scores_that_need_data_say_so_and_refuse_weights_alone(score):
     assert needs_data(score)
-    with pytest.raises(RequestError, match="model: found weights by name, but the score looks at the (loss|network)"):
+    with pytest.raises(RequestError, match=r"model: found weights by name, but the score looks at the (loss|network)"):
         answers(score, question(data=(torch.ones(1, 2), torch.zeros(1))))
     with pytest.raises(RequestError, match=r"data: found none, but the score (looks|needs) .*; pass data=\(inputs"):
         answers(score, question(model=nn.Linear(2, 2)))

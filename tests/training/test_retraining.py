@@ -15,6 +15,7 @@ from sparsewire.training.retraining import Retraining
         (None, [0.5], False),
         (0.125, [], False),
         (0.125, [0.625], False),  # exactly so much is not less
+        (0.1, [0.8, 0.9], False),  # nor as a binary fraction, where 0.9 - 0.8 < 0.1
         (0.125, [0.6], True),
         (0.125, [0.75, 0.8], True),
         (0.125, [0.5, 0.75], False),

@@ -21,10 +21,14 @@ PAPERS = {
     "lightning": "Dense neural networks as sparse graphs and the lightning initialization",
     "predefined": "Characterizing sparse connectivity patterns in neural networks",
     "hidden_structures": "Experiments on properties of hidden structures of sparse neural networks",
+    "supermasks": "Finding dense supermasks in randomly initialized neural networks",
+    "initial_pruning": "What to prune and what not to prune at initialization",
 }
 LIGHTNING = f"Pircher, Haspel, Schlücker: {PAPERS['lightning']}"
 PREDEFINED = f"Dey, Huang, Beerel, Chugg 2018: {PAPERS['predefined']}"
 HIDDEN = f"Stier, Darji, Granitzer 2021: {PAPERS['hidden_structures']}"
+SUPERMASKS = f"Sándor 2020: {PAPERS['supermasks']}"
+INITIAL = f"Haroon 2022: {PAPERS['initial_pruning']}"
 
 
 class Entry(NamedTuple):
@@ -155,6 +159,36 @@ CATALOGUE = {
         "sparsewire.experiments.hidden_structures.recurrent",
         "How much of a recurrent network can be removed, and what comes back",
         f"{HIDDEN}, section 4.2, Figures 2b, 5a and 5b",
+    ),
+    "supermasks.lenet": Entry(
+        "sparsewire.experiments.supermasks.lenet",
+        "Smaller networks inside an untrained LeNet-300-100, by four methods",
+        f"{SUPERMASKS}, Figures 1 and 2",
+    ),
+    "supermasks.wide": Entry(
+        "sparsewire.experiments.supermasks.wide",
+        "A smaller network inside an untrained one ten times as wide",
+        f"{SUPERMASKS}, Figure 3",
+    ),
+    "initial_pruning.starts": Entry(
+        "sparsewire.experiments.initial_pruning.starts_table",
+        "K random masks compete: a single layer after 10 to 10,000 iterations",
+        f"{INITIAL}, Table 1",
+    ),
+    "initial_pruning.methods": Entry(
+        "sparsewire.experiments.initial_pruning.methods",
+        "Four ways to prune before and early in training, over nine sparsities",
+        f"{INITIAL}, Figure 2",
+    ),
+    "initial_pruning.subsets": Entry(
+        "sparsewire.experiments.initial_pruning.subsets",
+        "A single layer that sees only some images, dense and at several sparsities",
+        f"{INITIAL}, Figure 3 (a, b)",
+    ),
+    "initial_pruning.ranking": Entry(
+        "sparsewire.experiments.initial_pruning.ranking",
+        "All ways to choose connections before and early in training, on one budget",
+        "sparsewire's own study",
     ),
 }
 

@@ -10,6 +10,7 @@ from torch.optim import Optimizer
 from sparsewire.errors import RequestError
 from sparsewire.structure.blocks import whole
 from sparsewire.training.history import Evaluation
+from sparsewire.training.iterations import difference
 
 # The number of an epoch, from 0 → its learning rate.
 Rate: TypeAlias = Callable[[int], float]
@@ -88,7 +89,7 @@ class Retraining:
         if self.gain is None or not accuracies:
             return False
         *before, last = (pruned.accuracy, *accuracies)
-        return last - before[-1] < self.gain
+        return difference(last, before[-1]) < self.gain
 
 
 def _is_number(value: object) -> bool:

@@ -30,7 +30,7 @@ def ensemble_losses(
     complement, one behind the other, need one sum for both. What lies behind runs on many masks at once.
 
     Args:
-        model: a chain as for `unit_layers`, on any device; it is evaluated in eval mode and left as it is.
+        model: a chain as for `unit_layer`, on any device; it is evaluated in eval mode and left as it is.
         layer: the name of one of its layers, or of the layer's weight.
         masks: bool (ensembles, units), `True` = used.
         data: (inputs, labels) tensors, or an iterable of such batches.

@@ -21,7 +21,7 @@ from sparsewire.structure.evidence.mean_loss import (
 from sparsewire.structure.selection import Only
 from sparsewire.structure.sparse_weights import sparse_weights
 
-_LARGEST = 1 << 24  # numbers in the gradients of the samples that are looked at together: 64 MiB in float32
+_LARGEST = 1 << 22  # numbers in the gradients of the samples that are looked at together: 16 MiB in float32
 
 Sums = dict[str, Tensor]
 
@@ -39,7 +39,7 @@ def mean_squared_gradients(
         F_w = 1/N Σ_n (∂ loss(model(x_n), y_n) / ∂w)²
 
     The model is left as it is; it is evaluated in eval mode, where batch normalisation keeps the samples apart. Samples
-    go through together as far as 64 MiB of gradients allow (`torch.func.vmap`); one by one through recurrent networks,
+    go through together as far as 16 MiB of gradients allow (`torch.func.vmap`); one by one through recurrent networks,
     sparse layers, and whatever else cannot be mapped.
 
     Args:

@@ -71,6 +71,36 @@ def unit_layers(model: nn.Module) -> dict[str, UnitLayer]:
         >>> {name: layer.units for name, layer in unit_layers(model).items()}
         {'0': 4, '3': 8}
     """
+    found = _chained(model)
+    for layer in found.values():
+        _check(layer)
+    return found
+
+
+def unit_layer(model: nn.Module, layer: str) -> UnitLayer:
+    """The layer of this name, or of a weight of this name.
+
+    Only what lies between it and the weights that follow has to fit a chain of units; what is before and after has to
+    be modules that run one after the other.
+
+    Raises:
+        RequestError: the model is no such chain.
+        UnknownNameError: no layer is named so, or it is the last one.
+
+    Example:
+        >>> unit_layer(nn.Sequential(nn.Linear(2, 3), nn.ReLU(), nn.Linear(3, 1)), "0.weight").following_name
+        '2'
+    """
+    layers = _chained(model)
+    name = layer.removesuffix(".weight") if isinstance(layer, str) else layer
+    if name not in layers:
+        raise UnknownNameError("layer with units that feed another one", str(layer), layers)
+    _check(layers[name])
+    return layers[name]
+
+
+def _chained(model: object) -> dict[str, UnitLayer]:
+    """Each layer with the one that follows it, whatever lies between them."""
     if not isinstance(model, nn.Module):
         raise RequestError(f"model: found {type(model).__name__}, expected an nn.Sequential")
     leaves = list(_leaves(model, ""))
@@ -88,29 +118,10 @@ def unit_layers(model: nn.Module) -> dict[str, UnitLayer]:
         assert isinstance(following, nn.Linear | nn.Conv2d)
         name, between = leaves[here][0], dict(leaves[here + 1 : there])
         layer = UnitLayer(name, first, modules[:there], between, leaves[there][0], following, modules[there + 1 :])
-        _check(layer)
         found[name] = layer
     if len({id(modules[place].weight) for place in places}) < len(places):
         raise RequestError("model: two of its layers share one weight; give each layer its own")
     return found
-
-
-def unit_layer(model: nn.Module, layer: str) -> UnitLayer:
-    """The layer of this name, or of a weight of this name.
-
-    Raises:
-        RequestError: as `unit_layers`.
-        UnknownNameError: no layer is named so, or it is the last one.
-
-    Example:
-        >>> unit_layer(nn.Sequential(nn.Linear(2, 3), nn.ReLU(), nn.Linear(3, 1)), "0.weight").following_name
-        '2'
-    """
-    layers = unit_layers(model)
-    name = layer.removesuffix(".weight") if isinstance(layer, str) else layer
-    if name not in layers:
-        raise UnknownNameError("layer with units that feed another one", str(layer), layers)
-    return layers[name]
 
 
 def _leaves(module: nn.Module, name: str) -> Iterator[tuple[str, nn.Module]]:

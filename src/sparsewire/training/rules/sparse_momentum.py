@@ -99,10 +99,9 @@ def snfs(
 ) -> Momentum:
     """The rule of sparse momentum (SNFS): connections move to the layers and places of the largest averaged gradients.
 
-        at every step               M ← α M + (1 − α) g,   over all places, also where nothing exists
-        every `steps` steps, K = what goes in all layers, of each the fraction with the smallest |w|:
-                                    layer l grows   K · m_l / Σ m   where its |M| is largest,
-                                    m_l = mean |M| over the connections that it had
+        at every step:        M ← α M + (1 − α) g,   over all places, also where nothing exists
+        every `steps` steps:  of each layer the fraction with the smallest |w| goes, K in all layers;
+        layer l grows:        K · m_l / Σ m   where its |M| is largest,   m_l = mean |M| over the connections it had
 
     The number of connections in the network stays, those of its layers do not; a layer that is full passes on what it
     cannot take. It acts before the weights' step, which is taken all the same (as in `rigl`); what comes starts from

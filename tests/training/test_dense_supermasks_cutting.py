@@ -1,0 +1,40 @@
+"""Which units can be cut out of which layers."""
+
+import pytest
+import torch
+from torch import nn
+
+from sparsewire.errors import RequestError
+from sparsewire.models.zoo import mlp
+from sparsewire.training.dense_supermasks_cutting import without_units
+
+
+def test_what_is_kept_may_come_in_any_order() -> None:
+    model = mlp((4, 5, 2))
+    inputs = torch.randn(3, 4, generator=torch.Generator().manual_seed(0))
+    found = without_units(model, {"0": torch.tensor([4, 0, 2, 1, 3])})
+    torch.testing.assert_close(found(inputs), model(inputs))
+    assert found[0].weight.requires_grad
+
+
+@pytest.mark.parametrize(
+    "kept",
+    [[0, 1], torch.tensor([0.0]), torch.tensor([[0]]), torch.tensor([0, 0]), torch.tensor([5]), torch.tensor([-1]),
+     torch.tensor([], dtype=torch.int64), torch.tensor([True, False, True, False, True])],
+)  # fmt: skip
+def test_refusals(kept) -> None:
+    with pytest.raises(RequestError, match=r"kept\['0'\]: found .* from 0 to 4"):
+        without_units(mlp((4, 5, 2)), {"0": kept})
+
+
+def test_groups_of_channels_are_refused() -> None:
+    model = nn.Sequential(nn.Conv2d(2, 4, 1, groups=2), nn.Conv2d(4, 1, 1))
+    with pytest.raises(RequestError, match="groups=2, expected 1 to lose single channels"):
+        without_units(model, {"0": torch.tensor([0])})
+
+
+def test_a_frozen_layer_stays_frozen() -> None:
+    model = mlp((4, 5, 2))
+    model[0].weight.requires_grad_(False)
+    found = without_units(model, {"0": torch.tensor([1, 2])})
+    assert [parameter.requires_grad for parameter in found.parameters()] == [False, True, True, True]
