@@ -75,3 +75,19 @@ def test_parts_of_other_weights():
     weights = dict(nn.ModuleDict({"a": nn.MultiheadAttention(4, 2), "b": nn.Linear(3, 3)}).named_parameters())
     assert stacked_parts("a.in_proj_weight", weights) == ("q_proj", "k_proj", "v_proj")
     assert stacked_parts("a.out_proj.weight", weights) == stacked_parts("b.weight", weights) == ()
+
+
+@pytest.mark.parametrize("tied", ["weight_hh_l1", "weight_hh_l0_reverse", "weight_hr_l1"])
+def test_gates_of_a_layer_whose_own_weight_bears_the_name_of_another_layer(tied):
+    is_projected = "hr" in tied
+    module = nn.LSTM(5, 4, num_layers=2, bidirectional="reverse" in tied, proj_size=2 if is_projected else 0)
+    setattr(module, tied, getattr(module, "weight_hr_l0" if is_projected else "weight_hh_l0"))
+    weights = dict(nn.ModuleDict({"a": module}).named_parameters())
+    assert f"a.{tied}" not in weights
+    for name in weights:
+        if "weight_ih" in name or "weight_hh" in name:
+            assert gate_count(name, weights) == 4
+
+
+def test_a_weight_without_layers_of_its_kind_has_one_gate():
+    assert gate_count("a.weight_ih", {"a.weight_ih": torch.ones(6, 2), "b.weight_hh": torch.ones(6, 2)}) == 1

@@ -319,3 +319,49 @@ def test_data_is_asked_for():
             prune(nn.Linear(2, 2), score=name, density=0.5)
         with pytest.raises(RequestError, match="model: found weights by name"):
             prune(nn.Linear(2, 2).state_dict(), score=name, density=0.5, data=samples(2))
+
+
+class Placed(nn.Module):
+    """Its embedding is of places; what comes in are signals."""
+
+    def __init__(self):
+        super().__init__()
+        self.inner, self.places, self.out = nn.Linear(4, 8), nn.Embedding(5, 8), nn.Linear(8, 3)
+
+    def forward(self, inputs):
+        return self.out((self.inner(inputs) + self.places(torch.arange(5))).mean(1))
+
+
+def test_flow_through_a_model_whose_embedding_is_of_places():
+    data = torch.ones(2, 5, 4), torch.arange(2)
+    for score in ("synflow", SynapticFlow((5, 4), words=False)):
+        assert prune(Placed(), score=score, density=0.5, data=data).count == 28
+
+
+class Handing(nn.Module):
+    """Its decoder starts from the state in which its encoder ends."""
+
+    def __init__(self):
+        super().__init__()
+        self.encoder, self.decoder = nn.GRU(4, 6, batch_first=True), nn.LSTM(4, 6, batch_first=True)
+        self.out = nn.Linear(6, 3)
+
+    def forward(self, inputs):
+        state = self.encoder(inputs)[1]
+        return self.out(self.decoder(inputs, (state, torch.zeros_like(state)))[0][:, -1])
+
+
+def test_flow_reaches_an_encoder_through_its_state():
+    model = Handing()
+    found = SynapticFlow((5, 4))(Question(maskable(model), {}, {}, model=model))
+    assert all(score.gt(0).all() for score in found.values())
+
+
+@pytest.mark.parametrize("score", ["snip", "grasp", "synflow", "fisher"])
+def test_scores_are_the_same_in_inference_mode(score):
+    model = nn.Sequential(nn.Linear(4, 6), nn.Tanh(), nn.Linear(6, 3))
+    data = torch.randn(9, 4, generator=torch.Generator().manual_seed(0)), torch.arange(9) % 3
+    first = {"0.weight": torch.rand(6, 4, generator=torch.Generator().manual_seed(1)) < 0.7}
+    expected = prune(model, score=score, density=0.4, data=data, masks=first)
+    with torch.inference_mode():
+        assert prune(model, score=score, density=0.4, data=data, masks=first) == expected

@@ -70,3 +70,35 @@ def test_a_packed_sequence_is_as_it_was():
 
 def test_embeddings_give_ones():
     assert straighten_(nn.Embedding(5, 3))(torch.tensor([[1, 2]])).eq(1).all()
+
+
+@pytest.mark.parametrize("kind", [nn.RNN, nn.GRU, nn.LSTM])
+@pytest.mark.parametrize(("shape", "batch_first"), [((5, 2, 3), False), ((2, 5, 3), True), ((5, 3), False)])
+def test_a_recurrence_goes_on_from_the_state_that_it_is_given(kind, shape, batch_first):
+    module = straighten_(kind(3, 4, 2, batch_first=batch_first, bidirectional=True, bias=False))
+    inputs = torch.rand(shape, generator=torch.Generator().manual_seed(1))
+    state = torch.rand((4, 2, 4) if len(shape) == 3 else (4, 4), generator=torch.Generator().manual_seed(2))
+    given = (state, state) if kind is nn.LSTM else state
+    none = torch.zeros_like(inputs)
+    out, _ = module(inputs, given)
+    torch.testing.assert_close(out, module(inputs)[0] + module(none, given)[0])
+    torch.testing.assert_close(module(none, hx=given)[0], module(none, given)[0])
+    assert module(none, given)[0].abs().min() > 0
+
+
+@pytest.mark.filterwarnings("ignore:LSTM with projections is not supported with oneDNN")
+def test_a_projected_recurrence_goes_on_from_its_projected_state():
+    module = straighten_(nn.LSTM(3, 4, proj_size=2, bias=False))
+    before = torch.ones(1, 1, 2), torch.ones(1, 1, 4)
+    assert module(torch.zeros(1, 1, 3), before)[0].shape == (1, 1, 2)
+    assert module(torch.zeros(1, 1, 3), before)[0].abs().min() > 0
+
+
+@pytest.mark.parametrize("kind", [nn.RNNCell, nn.GRUCell, nn.LSTMCell])
+def test_a_cell_takes_its_state_by_name_too(kind):
+    cell = straighten_(kind(3, 4, bias=False))
+    state = torch.rand(2, 4, generator=torch.Generator().manual_seed(2))
+    given = (state, state) if kind is nn.LSTMCell else state
+    named, placed = cell(torch.zeros(2, 3), hx=given), cell(torch.zeros(2, 3), given)
+    assert torch.equal(_tensors(named)[0], _tensors(placed)[0])
+    assert _tensors(named)[0].abs().min() > 0

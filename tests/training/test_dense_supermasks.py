@@ -202,3 +202,12 @@ def test_what_a_score_gives_is_checked() -> None:
 def test_an_unknown_layer_is_named() -> None:
     with pytest.raises(UnknownNameError, match="There are: 0, 2"):
         dense_supermask(setting()[0], removed={"1": 3}, generator=seeded())
+
+
+def test_an_iterator_of_batches_lasts_for_all_iterations() -> None:
+    model, data = setting()
+    removed = {"0": 4, "2": 3}
+    some = dense_supermask(model, iter([data]), removed=removed, generator=seeded(), score=lfe(ensembles=20))
+    expected = dense_supermask(model, [data], removed=removed, generator=seeded(), score=lfe(ensembles=20))
+    for one, other in zip(some, expected, strict=True):
+        assert all(torch.equal(one.kept[name], other.kept[name]) for name in removed)

@@ -38,3 +38,30 @@ def test_a_frozen_layer_stays_frozen() -> None:
     model[0].weight.requires_grad_(False)
     found = without_units(model, {"0": torch.tensor([1, 2])})
     assert [parameter.requires_grad for parameter in found.parameters()] == [False, True, True, True]
+
+
+def test_normalised_channels_in_front_of_a_flattened_picture() -> None:
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        model = nn.Sequential(
+            nn.Conv2d(2, 6, 3), nn.BatchNorm2d(6), nn.PReLU(6), nn.Flatten(), nn.BatchNorm1d(24), nn.Linear(24, 3)
+        ).double()
+        inputs = torch.randn(5, 2, 4, 4, dtype=torch.float64)
+    model(inputs)  # statistics that differ from channel to channel
+    model.eval()
+    kept = torch.tensor([1, 4, 5])
+    found, off = without_units(model, {"0": kept}), model[:4](inputs)
+    off = off * torch.isin(torch.arange(6), kept).repeat_interleave(4)
+    # What is off is off behind the activations, so that the normalisation of features does not make it speak again.
+    expected = model[5](model[4](off) * torch.isin(torch.arange(6), kept).repeat_interleave(4))
+    torch.testing.assert_close(found(inputs), expected)
+    assert (found[1].num_features, found[2].num_parameters, found[4].num_features) == (3, 3, 12)
+
+
+def test_normalisation_that_two_layers_share_is_refused() -> None:
+    norm, activation = nn.BatchNorm1d(5), nn.PReLU()
+    shared = nn.Sequential(nn.Linear(4, 5), norm, nn.Linear(5, 5), norm, nn.Linear(5, 2))
+    with pytest.raises(RequestError, match=r"model: '3' .BatchNorm1d. stands behind two layers; give each its own"):
+        without_units(shared, {"0": torch.tensor([0])})
+    single = nn.Sequential(nn.Linear(4, 5), activation, nn.Linear(5, 5), activation, nn.Linear(5, 2))
+    assert without_units(single, {"0": torch.tensor([0])})[0].out_features == 1

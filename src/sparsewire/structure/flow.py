@@ -15,7 +15,12 @@ from sparsewire.structure.straight import straighten_
 
 
 def synaptic_flow(
-    model: nn.Module, shape: Sequence[int], *, names: Collection[str] | None = None, biases: bool = False
+    model: nn.Module,
+    shape: Sequence[int],
+    *,
+    names: Collection[str] | None = None,
+    biases: bool = False,
+    words: bool | None = None,
 ) -> dict[str, Tensor]:
     """|w| ∂R/∂|w| of each weight: what of the flow R goes through it, in float64.
 
@@ -33,6 +38,7 @@ def synaptic_flow(
         names: of the weights that are scored; of all that can be pruned unless told.
         biases: whether biases flow too, by their absolute value. Then the law holds for the sums with the biases'
             own scores, and a layer after biases can draw its flow from these alone.
+        words: whether the inputs are numbers of words rather than signals; None: if the model has an embedding.
 
     Returns:
         Name → scores in the weight's shape, 0 or more; zero where a sparse layer stores no weight.
@@ -54,14 +60,15 @@ def synaptic_flow(
     if not isinstance(shape, Sequence) or isinstance(shape, str):
         raise RequestError(f"shape: found {shape!r}, expected that of one sample, such as (784,) or (1, 28, 28)")
     sizes = [whole("shape", size, least=1) for size in shape]
-    positive = _positive(model, biases)
+    with torch.inference_mode(False):
+        positive = _positive(model, biases)
     every, sparse = maskable(positive), sparse_weights(positive)
     for name in names or ():
         if name not in every:
             raise UnknownNameError("weight to score", name, every)
     weights = {name: every[name] for name in (every if names is None else names)}
     with at_rest(positive, positive.parameters()):
-        flow = _total(positive(_ones(positive, sizes)))
+        flow = _total(positive(_ones(positive, sizes, words)))
         ends = list(weights.values())
         found = torch.autograd.grad(flow, ends, materialize_grads=True, allow_unused=True)
         scores = {name: end.detach() * g for name, end, g in zip(weights, ends, found, strict=True)}
@@ -89,10 +96,11 @@ def _positive(model: nn.Module, biases: bool) -> nn.Module:
     return straighten_(positive)
 
 
-def _ones(model: nn.Module, sizes: Sequence[int]) -> Tensor:
+def _ones(model: nn.Module, sizes: Sequence[int], words: bool | None) -> Tensor:
     device = next(model.parameters()).device
-    has_words = any(isinstance(module, nn.Embedding | nn.EmbeddingBag) for module in model.modules())
-    if has_words:  # any that exists; the embedding itself gives ones
+    if words is None:
+        words = any(isinstance(module, nn.Embedding | nn.EmbeddingBag) for module in model.modules())
+    if words:  # any that exists; the embedding itself gives ones
         return torch.zeros(1, *sizes, dtype=torch.long, device=device)
     return torch.ones(1, *sizes, dtype=torch.float64, device=device)
 

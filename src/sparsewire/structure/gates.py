@@ -94,11 +94,23 @@ def gate_count(name: str, weights: Mapping[str, Tensor]) -> int:
     for junction in ("weight_ih", "weight_hh"):
         before, found, after = name.rpartition(junction)
         if found:
-            # weight_hh is (gates · neurons, neurons), unless weight_hr (projected, neurons) comes between.
-            to_itself = weights.get(f"{before}weight_hr{after}", weights.get(f"{before}weight_hh{after}"))
+            to_itself = _to_itself(before, after, weights)
             if to_itself is not None and to_itself.shape[1] and rows % to_itself.shape[1] == 0:
                 return max(1, rows // to_itself.shape[1])
     return 1
+
+
+def _to_itself(before: str, after: str, weights: Mapping[str, Tensor]) -> Tensor | None:
+    """The weight of a layer with a column for each of its neurons, its own or, where that is tied, another layer's."""
+    # weight_hh is (gates · neurons, neurons), unless weight_hr (projected, neurons) comes between.
+    for kind in ("weight_hr", "weight_hh"):
+        if f"{before}{kind}{after}" in weights:
+            return weights[f"{before}{kind}{after}"]
+        # A tied weight bears one name; all layers of one module have as many neurons.
+        for name, weight in weights.items():
+            if name.startswith(f"{before}{kind}_l") and after.startswith("_l"):
+                return weight
+    return None
 
 
 def _matrix(mask: Tensor) -> Tensor:

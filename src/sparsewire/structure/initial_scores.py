@@ -139,6 +139,7 @@ class SynapticFlow(ModelScore):
     Args:
         shape: of one sample, such as (1, 28, 28).
         biases: as for `synaptic_flow`.
+        words: as for `synaptic_flow`; where the data's inputs are real numbers and the shape is theirs, False.
 
     Raises:
         RequestError: neither shape nor data, no model, or all that `synaptic_flow` refuses.
@@ -160,6 +161,7 @@ class SynapticFlow(ModelScore):
 
     shape: Sequence[int] | None = None
     biases: bool = False
+    words: bool | None = None
 
     def __call__(self, question: Question) -> dict[str, Tensor]:
         """What flows through each weight."""
@@ -167,10 +169,14 @@ class SynapticFlow(ModelScore):
             raise RequestError(
                 "model: found weights by name, but the score looks at the network; give the model itself"
             )
-        shape = self._shape_in(question.data) if self.shape is None else self.shape
-        return synaptic_flow(question.model, shape, names=list(question.weights), biases=self.biases)
+        shape, words = self.shape, self.words
+        if shape is None:
+            inputs = self._inputs_of(question.data)
+            # Embeddings may be of places, not words.
+            shape, words = inputs.shape[1:], False if words is None and inputs.is_floating_point() else words
+        return synaptic_flow(question.model, shape, names=list(question.weights), biases=self.biases, words=words)
 
-    def _shape_in(self, data: Any) -> tuple[int, ...]:
+    def _inputs_of(self, data: Any) -> Tensor:
         if data is None:
             raise RequestError(
                 "data: found none, but the score needs the shape of a sample; pass data=(inputs, labels), or "
@@ -182,7 +188,7 @@ class SynapticFlow(ModelScore):
                 f"data: found inputs of {type(inputs).__name__}, expected a tensor of samples; pass the shape of one, "
                 "score=SynapticFlow(shape=(1, 28, 28))"
             )
-        return tuple(inputs.shape[1:])
+        return inputs
 
 
 @dataclass(frozen=True)

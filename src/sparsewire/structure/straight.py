@@ -51,9 +51,9 @@ def straighten_(model: nn.Module) -> nn.Module:
         elif isinstance(module, nn.MultiheadAttention):
             module.register_forward_hook(_attention, with_kwargs=True)
         elif isinstance(module, nn.RNNBase):
-            module.register_forward_hook(_recurrence)
+            module.register_forward_hook(_recurrence, with_kwargs=True)
         elif isinstance(module, nn.RNNCellBase):
-            module.register_forward_hook(_cell)
+            module.register_forward_hook(_cell, with_kwargs=True)
         elif isinstance(module, nn.Embedding):
             module.register_forward_hook(lambda module, args, output: torch.ones_like(output))
     return model
@@ -98,18 +98,21 @@ def _attention(
     return out if module.batch_first else out.transpose(0, 1), *output[1:]
 
 
-def _recurrence(module: nn.RNNBase, args: tuple[Any, ...], output: Any) -> Any:
-    inputs = args[0]
+def _recurrence(module: nn.RNNBase, args: tuple[Any, ...], named: Mapping[str, Any], output: Any) -> Any:
+    inputs, before = _given(args, named)
     if not isinstance(inputs, Tensor):  # a packed sequence: as it is
         return output
     is_single = inputs.dim() == 2
     steps = inputs[:, None] if is_single else inputs.transpose(0, 1) if module.batch_first else inputs
-    hidden, cells = [], []
+    if before is not None and before.dim() == 2:
+        before = before[:, None]
+    hidden, cells = list[Tensor](), list[Tensor]()
     for layer in range(module.num_layers):
         both = []
         for suffix in ("", "_reverse") if module.bidirectional else ("",):
             ordered = steps.flip(0) if suffix else steps
-            found, cell = _one_direction(module, ordered, f"l{layer}{suffix}")
+            state = None if before is None else before[len(hidden)]
+            found, cell = _one_direction(module, ordered, f"l{layer}{suffix}", state)
             hidden.append(found[-1])
             cells.append(cell)
             both.append(found.flip(0) if suffix else found)
@@ -119,13 +122,13 @@ def _recurrence(module: nn.RNNBase, args: tuple[Any, ...], output: Any) -> Any:
     return (out, (last, cell)) if isinstance(module, nn.LSTM) else (out, last)
 
 
-def _one_direction(module: nn.RNNBase, steps: Tensor, place: str) -> tuple[Tensor, Tensor]:
-    """The outputs of all steps, and the last state before it is projected."""
+def _one_direction(module: nn.RNNBase, steps: Tensor, place: str, before: Tensor | None) -> tuple[Tensor, Tensor]:
+    """The outputs of all steps from a state on, and the last state before it is projected."""
     across, back = (
         _mean_of_gates(module, getattr(module, name)) for name in (f"weight_ih_{place}", f"weight_hh_{place}")
     )
     projection = getattr(module, f"weight_hr_{place}") if module.proj_size else None
-    outputs, state = [], steps.new_zeros(steps.shape[1], back.shape[1])
+    outputs, state = [], steps.new_zeros(steps.shape[1], back.shape[1]) if before is None else before
     cell = state
     for step in linear(steps, across):
         cell = step + linear(state, back)
@@ -134,13 +137,19 @@ def _one_direction(module: nn.RNNBase, steps: Tensor, place: str) -> tuple[Tenso
     return torch.stack(outputs), cell
 
 
-def _cell(module: nn.RNNCellBase, args: tuple[Any, ...], output: Any) -> Any:
-    given = args[1] if len(args) > 1 else None
-    before = given[0] if isinstance(given, tuple) else given
+def _cell(module: nn.RNNCellBase, args: tuple[Any, ...], named: Mapping[str, Any], output: Any) -> Any:
+    inputs, before = _given(args, named)
     across, back = (_mean_of_gates(module, weight) for weight in (module.weight_ih, module.weight_hh))
-    state = linear(args[0], across)
+    state = linear(inputs, across)
     state = state if before is None else state + linear(before, back)
     return (state, state) if isinstance(module, nn.LSTMCell) else state
+
+
+def _given(args: tuple[Any, ...], named: Mapping[str, Any]) -> tuple[Any, Tensor | None]:
+    """The inputs of a recurrent layer, and the hidden state that it starts from; an LSTM's cells are not asked."""
+    given = {**dict(zip(("input", "hx"), args, strict=False)), **named}
+    before = given.get("hx")
+    return given["input"], before[0] if isinstance(before, tuple | list) else before
 
 
 def _mean_of_gates(module: nn.RNNBase | nn.RNNCellBase, weight: Tensor) -> Tensor:

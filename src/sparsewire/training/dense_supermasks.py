@@ -57,8 +57,8 @@ def dense_supermask(
 
     Args:
         model: a chain as for `unit_layers`, on any device; it is not changed.
-        data: (inputs, labels) tensors, or a list of such batches, for scores that look at the loss; never those that
-            judge the networks. It is gone through in every iteration.
+        data: (inputs, labels) tensors, or an iterable of such batches, for scores that look at the loss; never those
+            that judge the networks. It is gone through in every iteration; an iterator is kept in memory.
         removed: name of a layer's module → how many of its units go in each iteration.
         iterations: how many; None: as long as each of these layers keeps at least one unit.
         score: "lfe" (`linear_filter_ensembles`, 1000 ensembles), "l2" (the norm of the incoming weights, √(Σ_j w_ij²),
@@ -87,7 +87,8 @@ def dense_supermask(
         2 2 0.33 Linear(in_features=4, out_features=2, bias=True)
 
     Reference: Sándor 2020, "Finding dense supermasks in randomly initialized neural networks", sections 2 and 3. The
-        order of layers is not told there; "in_turn" found 40 % where "together" found 39 %.
+        order of layers is not told there; on LeNet-300-100 and MNIST, at 35 % of the weights, "in_turn" found 44 and
+        45 % where "together" found 45 and 41 % (two seeds).
     """
     rank = SCORES.get(score) if isinstance(score, str) else score
     if rank is None or not callable(rank):
@@ -101,6 +102,7 @@ def dense_supermask(
         raise RequestError(
             "order: found 'in_turn' with one_shot, expected 'together': one-shot scores are of one network"
         )
+    data = list(data) if isinstance(data, Iterator) else data
     walk = _one_shot if one_shot else _iterative
     return walk(model, data, removed, rounds, rank, order == "in_turn", generator)
 

@@ -43,6 +43,7 @@ def without_units(model: nn.Module, kept: Mapping[str, Tensor]) -> nn.Module:
         if name not in layers:
             raise UnknownNameError("layer with units that feed another one", str(name), layers)
         _check(name, own, layers[name].units)
+    _check_apart(layers)
     smaller = copy.deepcopy(model)
     layers = unit_layers(smaller)
     for name, own in kept.items():
@@ -61,10 +62,25 @@ def _check(name: str, kept: object, units: int) -> None:
     )
 
 
+def _check_apart(layers: Mapping[str, UnitLayer]) -> None:
+    seen = set()
+    for layer in layers.values():
+        for name, between in layer.between.items():
+            if between in seen and _features(between) != 1:
+                kind = type(between).__name__
+                raise RequestError(f"model: {name!r} ({kind}) stands behind two layers; give each its own")
+            seen.add(between)
+
+
+def _features(between: nn.Module) -> int:
+    return int(getattr(between, "num_features", getattr(between, "num_parameters", 1)))
+
+
 @torch.no_grad()
 def _cut(layer: UnitLayer, kept: Tensor) -> None:
     """Takes rows from the layer, entries from what normalises it, and columns from the following weight."""
     module, following, per_unit = layer.module, layer.following, layer.inputs_per_unit
+    units = layer.units  # before the weight gets smaller
     if isinstance(module, nn.Conv2d) and module.groups != 1:
         raise RequestError(f"model: {layer.name!r} has groups={module.groups}, expected 1 to lose single channels")
     for name in ("weight", "bias"):
@@ -72,14 +88,14 @@ def _cut(layer: UnitLayer, kept: Tensor) -> None:
     # Behind Flatten a channel is several features in a row, and normalisation there has as many.
     columns = (kept[:, None] * per_unit + torch.arange(per_unit, device=kept.device)).flatten()
     for between in layer.between.values():
-        have = getattr(between, "num_features", getattr(between, "num_parameters", 1))
+        have = _features(between)
         if have == 1:
             continue
         for name in _PER_CHANNEL:
-            _take(between, name, kept if have == layer.units else columns)
+            _take(between, name, kept if have == units else columns)
         for size in ("num_features", "num_parameters"):
             if hasattr(between, size):
-                setattr(between, size, len(kept if have == layer.units else columns))
+                setattr(between, size, len(kept if have == units else columns))
     whole: nn.Parameter = following.weight  # type: ignore[assignment]  # torch's stubs say Tensor
     following.weight = _parameter(whole, whole.index_select(1, columns))
     for one, side, count in ((module, "out", len(kept)), (following, "in", len(columns))):

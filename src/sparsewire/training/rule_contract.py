@@ -30,9 +30,11 @@ class Rule(Protocol):
 
     Two more facts save work, and a rule that does not state them is taken at its most demanding. `acts_at(step)`, a
     method: may the rule answer at this step? Where it says no it is not even asked. `grows`, True or False: may it
-    keep a weight that the present masks lack, or look at gradients outside them? Sparse layers store no weight outside
-    their masks: they compute dense gradients only for a step at which a rule acts that grows, and a rule that does not
-    grow sees zero gradients outside the masks there. A rule that is `dense` works with dense weights alone.
+    look at gradients outside the present masks, or, acting before the step, keep a weight that these lack? (One that
+    comes after the step takes its first step with the next gradient, hence a rule that grows by chance after it may say
+    False.) Sparse layers store no weight outside their masks: they compute dense gradients only for a step at which a
+    rule acts that grows, and a rule that does not grow sees zero gradients outside the masks there. A rule
+    that is `dense` works with dense weights alone.
 
     Attributes:
         when: `"before"` or `"after"` the optimizer's own step.
@@ -142,7 +144,7 @@ def acts_at(rule: Rule | Move, step: int) -> bool:
 
 
 def grows(rule: Rule | Move) -> bool:
-    """Whether a rule may grow connections or look at gradients outside the masks; if it does not say, it may.
+    """Whether a rule may look at gradients outside the masks, or grow before the step; if it does not say, it may.
 
     Example:
         >>> grows(lambda step, masks, weights, gradients: None)

@@ -218,3 +218,43 @@ class TestRefusals:
         for layer in ("4", "first", 0, None):
             with pytest.raises(UnknownNameError, match="no layer with units"):
                 ensemble_losses(model, layer, masks, data)
+
+
+def test_hooks_behind_the_masked_layer_are_called() -> None:
+    model, data = case("dense")
+    for module in (model[3], model[4]):
+        module.register_forward_hook(lambda module, args, output: 3 * output)
+    masks = unit_masks(9, 4, generator=seeded())
+    torch.testing.assert_close(ensemble_losses(model, "0", masks, data), slowly(model, "0", masks, data))
+
+
+@pytest.mark.parametrize("layer", ["0", "2"])
+def test_one_number_for_each_sample(layer) -> None:
+    model = nn.Sequential(nn.Linear(7, 9), nn.ReLU(), nn.Linear(9, 9), nn.Linear(9, 1), nn.Flatten(0)).double()
+    data = torch.randn(11, 7, generator=seeded(2)).double(), torch.randn(11, generator=seeded(3)).double()
+    masks = unit_masks(9, 4, generator=seeded())
+    found = ensemble_losses(model, layer, masks, data, loss=mse_loss)
+    torch.testing.assert_close(found, slowly(model, layer, masks, data, mse_loss))
+
+
+def test_in_inference_mode() -> None:
+    model, data = case("dense")
+    masks = unit_masks(9, 4, generator=seeded())
+    expected = ensemble_losses(model, "0", masks, data)
+    with torch.inference_mode():
+        assert torch.equal(ensemble_losses(model, "0", masks, data), expected)
+
+
+def test_losses_of_half_precision_are_not_rounded_to_it() -> None:
+    model, (inputs, labels) = case("dense")
+    masks = unit_masks(9, 30, generator=seeded())
+    found = ensemble_losses(model.bfloat16(), "0", masks, (inputs.bfloat16(), labels))
+    assert not torch.equal(found, found.bfloat16().double())
+
+
+def test_the_outputs_and_what_the_loss_makes_of_them_count_too() -> None:
+    model = mlp((4, 8, 1000))
+    chain, inputs = unit_layer(model, "0"), torch.zeros(100, 4)
+    budget = 10 * 2**20
+    found = portions(chain, inputs, budget)
+    assert found.samples * found.masks * 3 * 1000 * 4 <= budget

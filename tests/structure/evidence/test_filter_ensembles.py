@@ -141,3 +141,10 @@ class TestScores:
             here = linear_filter_ensembles(model.cpu(), "0", data, 60, generator=seeded(), draw=draw)
             there = linear_filter_ensembles(model.cuda(), "0", data, 60, generator=seeded(), draw=draw)
             torch.testing.assert_close(there.cpu(), here, rtol=1e-6, atol=1e-8)
+
+
+def test_a_form_that_is_none() -> None:
+    model, data = mlp((3, 4, 2)), (torch.ones(5, 3), torch.zeros(5, dtype=torch.int64))
+    for form in (3, None, "log"):
+        with pytest.raises(UnknownNameError, match="form of scores"):
+            linear_filter_ensembles(model, "0", data, 8, generator=seeded(), form=form)

@@ -33,6 +33,12 @@ def hooked():
     return layer
 
 
+def hooked_chain():
+    model = nn.Sequential(nn.Linear(2, 3), nn.Linear(3, 1))
+    model.register_forward_hook(lambda module, args, output: 3 * output)
+    return model
+
+
 def tied():
     layer = nn.Linear(3, 3)
     return layer, layer
@@ -56,12 +62,20 @@ def tied():
         (nn.Sequential(nn.Linear(3, 3), parametrizations.weight_norm(nn.Linear(3, 3)), nn.Linear(3, 3)), "fit a chain"),
         (nn.Sequential(nn.Linear(2, 3), prune.identity(nn.Linear(3, 1), "weight")), "computed from another"),
         (nn.Sequential(*tied()), "share one weight"),
+        (nn.Sequential(nn.Conv2d(1, 4, 3), nn.ReLU(), nn.Linear(8, 5)), "'2' .Linear.* expected Flatten between"),
+        (nn.Sequential(nn.Linear(8, 3), nn.Conv2d(3, 5, 1)), "no dense layer before a convolution"),
+        (nn.Sequential(nn.Linear(2, 3), nn.Sequential(nn.ReLU(), hooked())), "has hooks"),
+        (hooked_chain(), "it has hooks, which a chain"),
     ],
     ids=lambda value: value if isinstance(value, str) else "",
 )
 def test_refusals(model, match) -> None:
     with pytest.raises(RequestError, match=match):
         unit_layers(model)
+
+
+def test_flatten_between_dense_layers_changes_nothing() -> None:
+    assert list(unit_layers(nn.Sequential(nn.Linear(2, 3), nn.Flatten(), nn.Linear(3, 1)))) == ["0"]
 
 
 def test_leaves_of_nested_sequences_have_their_full_names() -> None:

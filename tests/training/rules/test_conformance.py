@@ -145,7 +145,7 @@ def assert_same_state(one, other):
 
 
 def test_every_rule_of_the_library_has_a_row():
-    assert {name for name in rules.__all__ if name.islower()} <= ROWS.keys()
+    assert {name for name in rules.__all__ if name.islower()} - {"bernoulli_masks"} <= ROWS.keys()
 
 
 @every_network
@@ -350,3 +350,83 @@ def assert_no_dense_gradients(model):
     for layer in (model[0], model[2]):
         assert not layer.wants_dense_gradients
         assert not layer.dense_gradients
+
+
+# ---- combinations: no rule of one may see less on sparse layers than on masked ones ----
+
+COMBINED = {
+    "gradual, dissipating": lambda draws: (gradual(FALLING), dissipating_gradients(4, 3, removed=0.5)),
+    "set, dissipating": lambda draws: (set_(3, UNTIL, 0.4, generator=draws), dissipating_gradients(4, 3, removed=0.5)),
+    "set, dissipating below": lambda draws: (set_(3, UNTIL, 0.4, generator=draws), dissipating_gradients(4, 3, 1e-2)),
+    "rigl, dissipating": lambda draws: (rigl(3, UNTIL, 0.4), dissipating_gradients(4, 3, removed=0.5)),
+    "set, gradual": lambda draws: (set_(3, UNTIL, 0.4, generator=draws), gradual(FALLING)),
+}
+
+
+@pytest.mark.parametrize("network", ["Linear", "GRU"])
+@pytest.mark.parametrize("parts", COMBINED.values(), ids=COMBINED)
+def test_combinations_get_the_same_masks_on_sparse_layers(parts, network):
+    model = build(network)
+    forms = model, sparse_form(model, masks_of(model), network)
+    rules_of_both = (combined(*parts(torch.Generator().manual_seed(5))) for _ in forms)
+    masked, sparse = (start(one, network, form) for one, form in zip(rules_of_both, forms, strict=True))
+    for step in range(STEPS):
+        for one, optimizer in (masked, sparse):
+            train(one, optimizer, step, step + 1, network)
+        assert masked[1].masks == sparse[1].masks
+
+
+# ---- one rule in two trainings, and a model in two forms ----
+
+
+@pytest.mark.parametrize("name", [*ROWS.keys() - {"dsr"}])  # its threshold goes on from where it has come
+def test_a_rule_begins_anew_with_another_training(name):
+    used, ends = rule(name), []
+    train(*start(used), last=STEPS - 3)  # in the middle of an epoch of dissipating gradients
+    for one in (used, rule(name)):
+        for part in (one, *getattr(one, "rules", ())):
+            if getattr(part, "generator", None) is not None:
+                part.generator.manual_seed(8)
+        model, optimizer = start(one)
+        train(model, optimizer)
+        ends.append((optimizer.masks, model.state_dict()))
+    assert_same(dict(ends[0][0]), dict(ends[1][0]))
+    assert_same(dict(ends[0][1]), dict(ends[1][1]))
+
+
+@every_rule
+def test_a_run_of_a_compiled_model_goes_on_uncompiled_and_back(name):
+    whole = start(rule(name))
+    train(*whole)
+    states = None
+    for first, last in ((0, 7), (7, 13), (13, STEPS)):
+        model, made = build(), rule(name, seed=77 if first else 5)
+        form = model if first == 7 else torch.compile(model, backend="eager")  # for its names
+        masks = Masks.from_model(model) if is_dense(made) else masks_of(model)
+        masks = Masks(dict(zip(Masks.from_model(form), masks.values(), strict=True)))
+        inner = torch.optim.SGD(model.parameters(), lr=0.05, momentum=0.9, weight_decay=0.01)
+        optimizer = SparseOptimizer(inner, form, masks, made)
+        for part, state in zip((model, optimizer), states or (), strict=bool(states)):
+            part.load_state_dict(state)
+        train(model, optimizer, first, last)
+        states = copy.deepcopy([model.state_dict(), optimizer.state_dict()])
+    assert_same(dict(states[0]), dict(whole[0].state_dict()))
+    assert all(mask.equal(states[1]["masks"][one]) for one, mask in whole[1].masks.items())
+
+
+@pytest.mark.parametrize("name", [*ROWS.keys() - {"gradual", "granet"}])
+def test_single_weights_without_dimensions_may_have_masks(name):
+    class Scaled(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.factor, self.layer = nn.Parameter(torch.tensor(1.5)), nn.Linear(6, 6)
+
+        def forward(self, inputs):
+            return self.factor * self.layer(inputs)
+
+    torch.manual_seed(0)
+    model = Scaled().double()
+    masks = Masks({"layer.weight": torch.ones(6, 6).bool(), "factor": torch.tensor(True)})
+    optimizer = SparseOptimizer(torch.optim.SGD(model.parameters(), lr=0.05), model, masks, rule(name))
+    train(model, optimizer)
+    assert not model.factor[~optimizer.masks["factor"]].count_nonzero()

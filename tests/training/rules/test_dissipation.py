@@ -158,3 +158,10 @@ def test_other_names_and_memories_are_refused():
     model, optimizer = sparse(dissipating_gradients(2, removed=0.5, only="3.*"))
     with pytest.raises(RequestError, match=r"no weight to prune is named '3.\*'"):
         train(model, optimizer, 2)
+
+
+@pytest.mark.parametrize("signed", [False, True])
+def test_a_sum_that_is_no_number_takes_no_weight_along(signed):
+    rule = dissipating_gradients(1, 1, signed=signed)
+    gradient = torch.tensor([[torch.nan, 0.0, 1.0, torch.inf, torch.nan]])
+    assert rule(0, FULL, WEIGHTS, {"weight": gradient})["weight"].int().tolist() == [[1, 0, 1, 1, 1]]

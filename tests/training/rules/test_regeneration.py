@@ -75,3 +75,8 @@ def test_what_cannot_be_is_refused_when_it_is_made():
         granet(cubic(0.5, until=10), scope="blnd")
     with pytest.raises(UnknownNameError, match="is named 'al'; did you mean 'all'"):
         granet(cubic(0.5, until=10), over="al")
+
+
+def test_what_is_no_schedule_is_called_that():
+    with pytest.raises(RequestError, match=r"schedule: found 0\.1, expected a function step → density"):
+        granet(0.1)

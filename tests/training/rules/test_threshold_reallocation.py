@@ -104,3 +104,16 @@ def test_it_remembers_the_threshold():
 def test_what_cannot_be_is_refused_when_it_is_made(wrong, message):
     with pytest.raises(RequestError, match=message):
         dsr(**{"generator": draws(), **wrong})
+
+
+@pytest.mark.parametrize(("value", "least", "most"), [(0.0, 0, 1e-300), (torch.nan, 1e300, math.inf)])
+def test_the_threshold_stays_a_number_above_zero_and_can_be_loaded(value, least, most):
+    rule = dsr(1, fraction=0.1, generator=draws())
+    weights, masks = (
+        {"a": torch.full((4, 5), value, dtype=torch.float64)},
+        Masks({"a": torch.arange(20).view(4, 5) < 10}),
+    )
+    for step in range(1, 1200):
+        rule(step, masks, weights, {})
+    assert least < rule.threshold < most
+    recall(dsr(1, fraction=0.1, generator=draws()), remembered(rule))

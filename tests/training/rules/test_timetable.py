@@ -46,6 +46,8 @@ BAD = {
     "NaN": ({"fraction": math.nan}, "fraction: found nan"),
     "fraction None": ({"fraction": None}, "fraction: found None"),
     "decay None": ({"decay": None}, "no decay is named 'None'"),
+    "decay list": ({"decay": ["cosine"]}, r"no decay is named"),
+    "what it is of": ({"fraction": 7}, "expected a number from 0 to 1, of the connections that exist"),
 }
 
 

@@ -49,7 +49,8 @@ class SubsetsSpec(SingleLayerSpec):
 def specs(scale: Scale) -> Sequence[SubsetsSpec]:
     """Each set of images whose files are at hand; ten runs as in the paper, for 10,000 iterations instead of 2,500.
 
-    A trial trains 45 networks, nine at a time, which takes about half a minute on one thread. Desk: four sizes fewer.
+    A trial trains 45 networks, nine at a time, which takes about half a minute on one thread. Desk: three of
+    the five sizes.
     """
     if scale == "smoke":
         return [SubsetsSpec(data="digits", iterations=60, sizes=(50, 200), removed=(0.5,), starts=3)]

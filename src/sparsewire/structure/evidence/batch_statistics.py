@@ -48,7 +48,7 @@ def statistics_of_batches(model: nn.Module, statistics: str = "auto") -> Iterato
         if not isinstance(cause, RequestError) and "more than 1 value per channel" in str(cause):
             raise RequestError(
                 "data: found a batch with a single value for a channel, whose variance batch normalisation needs; give "
-                "batches of two samples or more, or choose statistics='stored'"
+                "batches of two samples or more (tensors are cut by batch_size), or choose statistics='stored'"
             ) from cause
         raise
     finally:

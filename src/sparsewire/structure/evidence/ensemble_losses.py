@@ -8,8 +8,8 @@ from sparsewire.errors import RequestError
 from sparsewire.structure.blocks import whole
 from sparsewire.structure.evidence.ensemble_portions import Portions, portions
 from sparsewire.structure.evidence.following_columns import FollowingColumns, following_columns
-from sparsewire.structure.evidence.mean_loss import Data, Loss, at_rest, batches_of, checked_loss
-from sparsewire.structure.evidence.unit_chain import UnitLayer, unit_layer
+from sparsewire.structure.evidence.mean_loss import Data, Loss, at_rest, batches_of, checked_loss, wide_type
+from sparsewire.structure.evidence.unit_chain import UnitLayer, has_hooks, unit_layer
 
 BUDGET = 256 * 2**20
 _BATCH = 1000
@@ -57,8 +57,8 @@ def ensemble_losses(
     chain, loss, budget = unit_layer(model, layer), checked_loss(loss), whole("budget", budget, least=1)
     place = chain.following.weight.device
     masks = _checked(masks, chain).to(place)
-    totals, count = torch.zeros(len(masks), dtype=torch.float64, device=place), 0
     with at_rest(model, ()), torch.no_grad():
+        totals, count = torch.zeros(len(masks), dtype=torch.float64, device=place), 0
         size: Portions | None = None
         for inputs, labels in batches_of(data, _BATCH, place):
             if not isinstance(inputs, Tensor) or not labels.dim() or len(inputs) != len(labels):
@@ -132,7 +132,7 @@ def _gathered(seen: FollowingColumns, chosen: Tensor) -> tuple[Tensor, Tensor]:
 
 def _run(after: tuple[nn.Module, ...], sums: Tensor, picture: tuple[int, ...]) -> Tensor:
     """The network behind the following weights: (masks, outputs, places) → (masks, outputs of the network, samples)."""
-    if not picture and all(type(module) in _DENSE for module in after):
+    if not picture and all(type(module) in _DENSE and not has_hooks(module) for module in after):
         for module in after:
             if isinstance(module, nn.Linear):
                 sums = torch.matmul(module.weight, sums)
@@ -143,17 +143,21 @@ def _run(after: tuple[nn.Module, ...], sums: Tensor, picture: tuple[int, ...]) -
     values = sums.reshape(*sums.shape[:2], -1, *picture).transpose(1, 2).flatten(0, 1)
     for module in after:
         values = module(values)
-    return values.reshape(len(sums), -1, *values.shape[1:]).transpose(1, 2)
+    values = values.reshape(len(sums), -1, *values.shape[1:])
+    return (
+        values if values.dim() == 2 else values.transpose(1, 2)
+    )  # one number a sample, without a dimension of its own
 
 
 def _losses(outputs: Tensor, labels: Tensor, loss: Loss) -> Tensor:
     """The mean loss of each mask."""
+    outputs = outputs.to(wide_type(outputs))  # half precision would round away what tells masks apart
     is_classes = labels.dim() == 1 and labels.dtype == torch.int64 and outputs.dim() == 3
     if loss is cross_entropy and is_classes and bool(((labels >= 0) & (labels < outputs.shape[1])).all()):
         # Over a dimension that is not the innermost one: ten times as fast as torch's own for few classes.
         right = outputs.gather(1, labels.expand(len(outputs), 1, -1))[:, 0]
         return (outputs.logsumexp(1) - right).mean(1)
-    values = [loss(own.transpose(0, 1), labels) for own in outputs]
+    values = [loss(own if own.dim() == 1 else own.transpose(0, 1), labels) for own in outputs]
     if any(not isinstance(value, Tensor) or value.numel() != 1 for value in values):
         raise RequestError("loss: found more than one number for a batch, expected one, the mean over the batch")
     return torch.stack([value.reshape(()) for value in values])

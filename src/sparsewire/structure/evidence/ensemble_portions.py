@@ -25,7 +25,8 @@ def portions(chain: UnitLayer, inputs: Tensor, budget: int) -> Portions:
     """The largest portions that take no more bytes than the budget; as many samples as there are, then masks.
 
     Counted are the largest activations before the following weights, the columns that these see, both forms of the
-    weights, and for each mask what is gathered, the sums, and the largest activations behind.
+    weights, and for each mask what is gathered, the sums, and the largest activations behind; the loss counts as one
+    of these, with as many numbers as the outputs.
 
     Args:
         chain: the layer whose units are masked; in eval mode.
@@ -50,7 +51,8 @@ def portions(chain: UnitLayer, inputs: Tensor, budget: int) -> Portions:
     shared = seen.weight.numel() + is_near * gathered_weights
     of_sample = max(_widest(chain.before, inputs[:1]), 2 * seen.columns.numel()) + outputs + is_near * gathered
     of_mask = (not is_near) * gathered_weights
-    of_both = outputs + _widest(chain.after, of_sums) + (not is_near) * gathered
+    # Identity stands for the loss: outputs, and as many numbers again.
+    of_both = outputs + _widest((*chain.after, nn.Identity()), of_sums) + (not is_near) * gathered
     room = budget // item - shared
     samples = min(len(inputs), (room - of_mask) // (of_sample + of_both))
     if samples < 1:

@@ -42,14 +42,15 @@ def linear_filter_ensembles(
 
         θ = argmin ‖s − Z θ‖₂,   the shortest one if there are several
 
-    is what the units are worth. Four things decide how well:
+    is what the units are worth. Four things decide how well. The numbers are accuracies of LeNet-300-100 on MNIST at
+    35 % of its weights, measured with two seeds by `dense_supermask`; the defaults have 45 and 41 %:
 
     - **Centring.** The model s = Z θ has no intercept. Masks with a fixed number of ones need none; with
-      draw="bernoulli" and `centred=False`, θ explains the mean loss by the number of units (LeNet-300-100, one seed, at
-      35 % of its size: 23 % accuracy in place of 39 %).
-    - **Ensembles.** At least three for each unit; with fewer, θ follows chance (32 % with 300 for 300 units).
-    - **Samples.** A thousand; with 200 the units are chosen that suit those (22 %). Never those of the test.
-    - **Share.** More than half of the units on is nearer to the network that is left after removing few (48 % at 0.9).
+      draw="bernoulli" and `centred=False`, θ explains the mean loss by the number of units (16 and 23 %).
+    - **Ensembles.** At least three for each unit; with fewer, θ follows chance (42 and 32 % with 300 for 300 units).
+    - **Samples.** A thousand; with 200 the units are chosen that suit those (34 and 22 %). Never those of the test.
+    - **Share.** More than half of the units on is nearer to the network that is left after removing few, and no
+      better at 35 % (45 and 38 % at 0.9).
 
     Args:
         model: a chain as for `unit_layers`, on any device: dense layers and convolutions, of which channels are the
@@ -87,7 +88,7 @@ def linear_filter_ensembles(
     """
     chain = unit_layer(model, layer)
     rank = FORMS.get(form) if isinstance(form, str) else form
-    if rank is None:
+    if rank is None or not callable(rank):
         raise UnknownNameError("form of scores", str(form), FORMS)
     masks = unit_masks(chain.units, ensembles, generator=generator, share=share, draw=draw)
     losses = ensemble_losses(model, layer, masks, data, loss=loss, budget=budget)

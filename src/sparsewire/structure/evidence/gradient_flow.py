@@ -63,11 +63,11 @@ def hessian_gradient_products(
         )
     data = list(data) if isinstance(data, Iterator) else data
     vectors = mean_gradients(model, loss, data, only=list(weights), batch_size=batch_size)
-    for name in vectors.keys() & (live or {}).keys():
-        vectors[name] = torch.where((live or {})[name].to(vectors[name].device), vectors[name], 0)
     ends, count = list(weights.values()), 0
-    sums = {name: torch.zeros_like(vector) for name, vector in vectors.items()}
     with at_rest(model, ends):
+        for name in vectors.keys() & (live or {}).keys():
+            vectors[name] = torch.where((live or {})[name].to(vectors[name].device), vectors[name], 0)
+        sums = {name: torch.zeros_like(vector) for name, vector in vectors.items()}
         for inputs, labels in batches_of(data, batch_size, ends[0].device):
             value = mean_loss(model, loss, inputs, labels)
             gradients = torch.autograd.grad(value, ends, create_graph=True, materialize_grads=True)

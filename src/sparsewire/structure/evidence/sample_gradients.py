@@ -64,9 +64,9 @@ def mean_squared_gradients(
     """
     loss, weights, sparse = checked_loss(loss), chosen_weights(model, only), sparse_weights(model)
     is_mapped = not sparse and not any(isinstance(module, nn.RNNBase) for module in model.modules())
-    sums = {name: torch.zeros_like(weight, dtype=torch.float64) for name, weight in weights.items()}
     count = 0
     with at_rest(model, weights.values()):
+        sums = {name: torch.zeros_like(weight, dtype=torch.float64) for name, weight in weights.items()}
         for inputs, labels in batches_of(data, batch_size, next(iter(weights.values())).device):
             _check_rows(inputs, labels)
             if not count:

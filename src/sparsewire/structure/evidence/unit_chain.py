@@ -128,6 +128,8 @@ def _leaves(module: nn.Module, name: str) -> Iterator[tuple[str, nn.Module]]:
     if type(module).forward is not nn.Sequential.forward:
         yield name, module
         return
+    if has_hooks(module):
+        raise _refusal(name, module, "it has hooks, which a chain of its parts would leave out; remove them first")
     # Not named_children, which leaves out a module that is used for the second time.
     for key, child in module._modules.items():
         if child is not None:
@@ -136,22 +138,33 @@ def _leaves(module: nn.Module, name: str) -> Iterator[tuple[str, nn.Module]]:
 
 def _check(layer: UnitLayer) -> None:
     """Refuses what mixes units, and what a product with a part of the weight would leave out."""
+    is_flattened = False
     for name, module in layer.between.items():
         is_flat = type(module) is nn.Flatten and (module.start_dim, module.end_dim) == (1, -1)
         is_known = type(module).__module__ in _PER_UNIT and not isinstance(module, _MIXING)
+        is_flattened = is_flattened or is_flat
         if not (is_flat or is_known or type(module) is nn.Identity):
             raise _refusal(name, module, "expected activations, dropout, pooling, batch normalisation or Flatten there")
     following = layer.following
     for name, module in ((layer.name, layer.module), (layer.following_name, following)):
         names = {key for key, _ in module.named_parameters(recurse=False)}
-        if not {"weight"} <= names <= {"weight", "bias"} or module._forward_hooks or module._forward_pre_hooks:
+        if not {"weight"} <= names <= {"weight", "bias"} or has_hooks(module):
             raise _refusal(name, module, "its weight is computed from another or it has hooks; remove them first")
+    is_picture, stays_one = isinstance(layer.module, nn.Conv2d), isinstance(following, nn.Conv2d)
+    if is_picture is not stays_one and not (is_picture and is_flattened):
+        why = "expected Flatten between a convolution and a dense layer, and no dense layer before a convolution"
+        raise _refusal(layer.following_name, following, why)
     if isinstance(following, nn.Conv2d) and following.groups != 1:
         raise _refusal(layer.following_name, following, f"found groups={following.groups}, expected 1")
     inputs = following.weight.shape[1]
     if inputs % layer.units or (isinstance(following, nn.Conv2d) and inputs != layer.units):
         why = f"found {inputs} inputs after {layer.units} units of {layer.name!r}, expected as many or, flattened, {{}}"
         raise _refusal(layer.following_name, following, why.format("a multiple"))
+
+
+def has_hooks(module: nn.Module) -> bool:
+    """Whether calling it does more than its forward."""
+    return bool(module._forward_hooks or module._forward_pre_hooks)
 
 
 def _refusal(name: str, module: nn.Module, why: str) -> RequestError:

@@ -24,7 +24,10 @@ def chosen_rows(weights: Mapping[str, Tensor], only: Only | None) -> dict[str, T
         {'weight_ih_l0': None, 'weight_hh_l0': tensor([2])}
     """
     parts = selected(weights, only)
-    return {name: rows_of(weights[name], part, len(stacked_parts(name, weights))) for name, part in parts.items()}
+    return {
+        name: None if part is None else rows_of(weights[name], part, len(stacked_parts(name, weights)))
+        for name, part in parts.items()
+    }
 
 
 def rows_taken(tensor: Tensor, rows: Tensor | None) -> Tensor:

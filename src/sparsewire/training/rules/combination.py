@@ -7,6 +7,7 @@ from torch import Tensor
 
 from sparsewire.errors import RequestError
 from sparsewire.structure.masks import Masks
+from sparsewire.training.agreement import plain_name
 from sparsewire.training.rule_contract import (
     Moment,
     Move,
@@ -18,6 +19,7 @@ from sparsewire.training.rule_contract import (
     recall,
     remembered,
 )
+from sparsewire.training.rules.unmoved import Static
 
 
 class Combined:
@@ -43,18 +45,18 @@ class Combined:
 
     @property
     def grows(self) -> bool:
-        """Whether one of the rules does."""
-        return any(grows(rule) for rule in self.rules)
+        """Whether one of the rules does, or two may move masks: then each looks at gradients outside the product."""
+        return any(map(grows, self.rules)) or sum(type(rule) is not Static for rule in self.rules) > 1
 
     def acts_at(self, step: int) -> bool:
-        """Whether one of the rules may answer."""
-        return any(acts_at(rule, step) for rule in self.rules)
+        """Whether one of the rules may answer; and at step 0, to see the masks that the training starts with."""
+        return step == 0 or any(acts_at(rule, step) for rule in self.rules)
 
     def __call__(
         self, step: int, masks: Masks, weights: Mapping[str, Tensor], gradients: Mapping[str, Tensor]
     ) -> Masks | None:
         """The product of the rules' masks, if one of them answers."""
-        own = self._own or [masks] * len(self.rules)
+        own = self._own_like(masks) if step and self._own else [masks] * len(self.rules)
         answers = [
             rule(step, mine, weights, gradients) if acts_at(rule, step) else None
             for rule, mine in zip(self.rules, own, strict=True)
@@ -66,6 +68,14 @@ class Combined:
         for other in others:
             product = product & other
         return product
+
+    def _own_like(self, masks: Masks) -> list[Masks]:
+        """The rules' masks under the names and on the devices of those; a run may go on compiled, or elsewhere."""
+        first = self._own[0]
+        if all(name in first and first[name].device == mask.device for name, mask in masks.items()):
+            return self._own
+        plain = [{plain_name(name): mask for name, mask in own.items()} for own in self._own]
+        return [Masks({n: own[plain_name(n)].to(mask.device) for n, mask in masks.items()}) for own in plain]
 
     def state_dict(self) -> dict[str, Any]:
         """What each rule remembers, and the masks that each would have by itself."""

@@ -14,6 +14,7 @@ from sparsewire.structure.blocks import whole
 from sparsewire.structure.masks import Masks
 from sparsewire.structure.select import prune
 from sparsewire.structure.selection import Only
+from sparsewire.training.agreement import plain_name
 from sparsewire.training.rule_contract import Moment
 from sparsewire.training.rules.chosen_rows import chosen_rows, rows_changed, rows_taken
 from sparsewire.training.rules.starts import checked_removed
@@ -64,13 +65,16 @@ class DissipatingGradients:
         """The masks without the weights whose gradients dissipated, at the last step of each of the first epochs."""
         if not self.acts_at(step):
             return None
+        if step == 0:  # of this training; what an earlier one has left is no matter of it
+            self._sums = {}
         shaped = {name: weights[name] for name in masks}
         rows = chosen_rows(shaped, self.only)
         for name in rows:
-            self._add(name, gradients[name])
+            self._add(plain_name(name), gradients[name])
         if (step + 1) % self.steps:
             return None
-        sums = {name: total if self.signed else total.abs() for name, total in self._sums.items()}
+        totals = {name: self._sums[plain_name(name)] for name in rows}
+        sums = {name: total if self.signed else total.abs() for name, total in totals.items()}
         if self.reset or not self.acts_at(step + 1):
             self._sums = {}
         if self.removed is None:
@@ -81,12 +85,13 @@ class DissipatingGradients:
         if name not in self._sums:
             dtype = torch.float64 if gradient.dtype == torch.float64 else torch.float32
             self._sums[name] = torch.zeros(gradient.shape, dtype=dtype, device=gradient.device)
-        self._sums[name] += gradient
+        self._sums[name] = self._sums[name].to(gradient.device).add_(gradient)  # what was loaded may lie elsewhere
 
     def _thresholded(self, masks: Masks, sums: Mapping[str, Tensor], rows: Mapping[str, Tensor | None]) -> Masks | None:
         new = {}
         for name, own in rows.items():
-            flowing = (sums[name] >= self.below).to(masks[name].device)
+            # Not >=: a weight whose gradient is NaN stays, and the training finds it.
+            flowing = (~(sums[name] < self.below)).to(masks[name].device)
             kept = rows_taken(masks[name] & flowing, own)
             new[name] = rows_changed(masks[name], own, kept)
         return _if_changed(Masks({**masks, **new}), masks)

@@ -34,7 +34,7 @@ class Population:
     """The masks that are left of one weight's, from which the fittest is worn and the weakest goes.
 
     The fitness of a mask is the sum of the values that it keeps, f = M · x for all masks at once: M is one matrix of
-    ones and zeros, which has 4 bytes for each place of each mask (8 where x is float64). Of equal masks the one with
+    ones and zeros, which has 4 bytes for each place of each mask (8 where x is float64). Of equal sums the one with
     the lower number is the fitter.
 
     Args:

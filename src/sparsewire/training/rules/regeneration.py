@@ -8,6 +8,7 @@ from torch import Tensor
 
 from sparsewire.errors import RequestError
 from sparsewire.structure.allocation import Scope
+from sparsewire.structure.blocks import whole
 from sparsewire.structure.masks import Masks
 from sparsewire.structure.schedules import Schedule
 from sparsewire.structure.selection import Only
@@ -88,6 +89,7 @@ def granet(
     Reference: Liu et al. 2021 (Sparse Training via Boosting Pruning Plasticity with Neuroregeneration), section 4:
     cubic schedule, fraction 0.5. What has just been pruned may come again, and keeps its weight then.
     """
+    pruning = gradual(schedule, scope=scope, every=whole("steps", steps, least=1), only=only)
     last = getattr(schedule, "until", None) if until is None else until
     if last is None and decay != "constant":
         raise RequestError(
@@ -95,4 +97,4 @@ def granet(
         )
     timetable = Timetable(steps, last, fraction, decay)
     exchange = Exchange("granet", timetable, magnitude, "gradient", over, only)
-    return Regeneration(gradual(schedule, scope=scope, every=steps, only=only), exchange)
+    return Regeneration(pruning, exchange)

@@ -45,6 +45,8 @@ class Momentum:
         """The masks after the exchange, if there is one at this step; the gradients are remembered at every step."""
         if not self.acts_at(step):
             return None
+        if step == 0:  # of this training; what an earlier one has left is no matter of it
+            self.averages = {}
         pools = pools_of(weights, self.only)
         averages = self._remembered(pools, gradients)
         if not self.timetable.acts_at(step):

@@ -11,6 +11,7 @@ from sparsewire.structure.allocation import checked_density
 from sparsewire.structure.blocks import checked_generator, whole
 from sparsewire.structure.masks import Masks, matrices
 from sparsewire.structure.selection import Only
+from sparsewire.training.agreement import plain_name
 from sparsewire.training.rule_contract import Moment
 from sparsewire.training.rules.chosen_rows import chosen_rows, rows_changed, rows_taken
 from sparsewire.training.rules.populations import Population, bernoulli
@@ -52,35 +53,41 @@ class KStarts:
 
     def acts_at(self, step: int) -> bool:
         """Whether there is still something to choose from; afterwards the last mask costs no more than a static one."""
-        return not self._populations or not all(population.is_decided for population in self._populations.values())
+        return (
+            step == 0
+            or not self._populations
+            or not all(population.is_decided for population in self._populations.values())
+        )
 
     def __call__(
         self, step: int, masks: Masks, weights: Mapping[str, Tensor], gradients: Mapping[str, Tensor]
     ) -> Masks | None:
         """The masks worn now, if one of them is another than before; every so many steps the weakest goes."""
         rows = chosen_rows({name: weights[name] for name in masks}, self.only)
-        if not self._populations:
+        if step == 0 or not self._populations:
             self._draw(masks, rows)
         new: dict[str, Tensor] = {}
-        for name, population in self._populations.items():
-            values = self._values(name, weights[name], gradients[name], rows[name])
-            if population.places != values.numel():
+        for name, own in rows.items():
+            values = self._values(plain_name(name), weights[name], gradients[name], own)
+            population = self._populations.get(plain_name(name))
+            if population is None or population.places != values.numel():
                 raise RequestError(
-                    f"rule: found masks of {population.places:,} places for {name!r}, which has {values.numel():,}; "
-                    "make another k_starts(…) for another model"
+                    f"rule: found masks of {population.places if population else 0:,} places for {name!r}, which has "
+                    f"{values.numel():,}; make another k_starts(…) for another model"
                 )
             worn = population.wear(values)
             if worn is not None:
-                new[name] = rows_changed(masks[name], rows[name], worn.to(masks[name].device))
+                new[name] = rows_changed(masks[name], own, worn.to(masks[name].device))
             if (step + 1) % self.every == 0:
                 population.drop(values)
         return Masks({**masks, **new}) if new else None
 
     def _draw(self, masks: Masks, rows: Mapping[str, Tensor | None]) -> None:
         """What the masks leave out at the first step stays out: every mask of a population lies within them."""
+        self._populations, self._sums = {}, {}
         for name, own in rows.items():
-            frame = rows_taken(masks[name], own)
-            self._populations[name] = Population(bernoulli(frame, self.removed, self.k, self.generator))
+            drawn = bernoulli(rows_taken(masks[name], own), self.removed, self.k, self.generator)
+            self._populations[plain_name(name)] = Population(drawn)
 
     def _values(self, name: str, weight: Tensor, gradient: Tensor, rows: Tensor | None) -> Tensor:
         """What the fitness sums up."""
@@ -89,7 +96,8 @@ class KStarts:
             return values.abs() if self.fitness == "magnitude" else values
         values = rows_taken(gradient, rows)
         if self.fitness == "accumulated_gradient":
-            values = values + self._sums[name].to(values.device) if name in self._sums else values.clone()
+            single = values.to(torch.promote_types(values.dtype, torch.float32), copy=True)
+            values = single + self._sums[name].to(values.device) if name in self._sums else single
             self._sums[name] = values
         return values
 
@@ -132,7 +140,8 @@ def k_starts(
     helps a single layer with large weights at the start, and needs both. By magnitude the first winner always wins.
 
     Masks are drawn at the first step, within those that the training starts with, and each weight has its own. The
-    first forward pass sees the weights as they are. Once one mask is left the rule is not asked any more.
+    first forward pass sees the weights as they are. Once one mask is left the rule is not asked any more, up
+    to step 0 of another training, where it draws anew.
 
     Args:
         removed: the probability with which a mask leaves a weight out, the paper's p; 0 to 1.

@@ -18,6 +18,8 @@ from sparsewire.training.rules.exchange import chances, check_memory, missing, w
 from sparsewire.training.rules.pools import gathered, pools_of, returned, shared
 from sparsewire.training.rules.timetable import Timetable
 
+_SMALLEST, _LARGEST = 2.0**-1022, 2.0**1023  # thresholds, so that halving or doubling for ever ends in a number above 0
+
 
 @dataclass
 class Reallocation:
@@ -61,9 +63,9 @@ class Reallocation:
 
     def _adapt(self, gone: int, wanted: int) -> None:
         if gone < (1 - self.tolerance) * wanted:
-            self.threshold *= 2
+            self.threshold = min(2 * self.threshold, _LARGEST)
         elif gone > (1 + self.tolerance) * wanted:
-            self.threshold /= 2
+            self.threshold = max(self.threshold / 2, _SMALLEST)
 
     def state_dict(self) -> dict[str, Any]:
         """The present threshold and the state of the generator."""

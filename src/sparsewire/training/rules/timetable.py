@@ -50,8 +50,13 @@ class Timetable:
 
     def __post_init__(self) -> None:
         whole("steps", self.steps, least=1)
-        checked_density(self.fraction, "fraction")
-        if self.decay not in DECAYS:
+        try:
+            checked_density(self.fraction, "fraction")
+        except RequestError:
+            raise RequestError(
+                f"fraction: found {self.fraction!r}, expected a number from 0 to 1, of the connections that exist"
+            ) from None
+        if not isinstance(self.decay, str) or self.decay not in DECAYS:
             raise UnknownNameError("decay", str(self.decay), DECAYS)
         if self.until is not None:
             whole("until", self.until, least=1)
