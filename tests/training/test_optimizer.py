@@ -9,6 +9,7 @@ from functools import partial
 
 import pytest
 import torch
+from tests.training.sameness import assert_same
 from torch import nn
 from torch.optim import lr_scheduler
 
@@ -240,23 +241,6 @@ def assert_projected(model, masks):
         outside = model.get_parameter(name).detach()[~mask]
         assert torch.equal(outside, torch.zeros_like(outside)), name
         assert not torch.signbit(outside).any(), f"{name} holds a negative zero"
-
-
-def assert_same(one, other):
-    """Bit-equal tensors in dicts, lists and tuples; other values equal."""
-    assert type(one) is type(other)
-    if isinstance(one, torch.Tensor):
-        assert torch.equal(one, other)
-    elif isinstance(one, dict):
-        assert one.keys() == other.keys()
-        for key in one:
-            assert_same(one[key], other[key])
-    elif isinstance(one, list | tuple):
-        assert len(one) == len(other)
-        for a, b in zip(one, other, strict=True):
-            assert_same(a, b)
-    else:
-        assert one == other
 
 
 def through_a_file(state):

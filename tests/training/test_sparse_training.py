@@ -6,6 +6,7 @@ from functools import partial
 
 import pytest
 import torch
+from tests.training.sameness import assert_same
 from torch import nn
 
 from sparsewire.errors import RequestError
@@ -176,22 +177,6 @@ def assert_alike(masked, sparse, tolerance=1e-9):
     assert torch.equal(Masks.from_model(other)["0.weight"], held.masks["0.weight"])
     for name, weight in one.named_parameters():
         torch.testing.assert_close(dense_of(other, name), weight.detach(), rtol=tolerance, atol=tolerance)
-
-
-def assert_same(one, other):
-    assert type(one) is type(other)
-    if isinstance(one, torch.Tensor):
-        assert torch.equal(one, other)
-    elif isinstance(one, dict):
-        assert one.keys() == other.keys()
-        for key in one:
-            assert_same(one[key], other[key])
-    elif isinstance(one, list | tuple):
-        assert len(one) == len(other)
-        for a, b in zip(one, other, strict=True):
-            assert_same(a, b)
-    else:
-        assert one == other
 
 
 # ---- the conformance table ----

@@ -1,9 +1,8 @@
-import io
 from itertools import pairwise
 
 import pytest
 import torch
-from tests.training.rules.small_training import network, sparse, train
+from tests.training.rules.small_training import ends_of_a_run_and_of_one_stopped, network, sparse, train
 
 from sparsewire.errors import RequestError
 from sparsewire.execution.convert import sparsify
@@ -87,26 +86,7 @@ def test_rules_that_are_not_dense_combine_as_well():
 
 @pytest.mark.parametrize("stop", [1, 5, 9])
 def test_a_saved_run_goes_on_to_the_same_bits(stop):
-    ends = []
-    for parts in ((14,), (stop, 14)):
-        model, optimizer = sparse(paper(k=5))
-        done = 0
-        for end in parts:
-            if done:
-                file = io.BytesIO()
-                torch.save({"model": model.state_dict(), "optimizer": optimizer.state_dict()}, file)
-                file.seek(0)
-                state = torch.load(file, weights_only=True)
-                model, optimizer = sparse(paper(seed=7, k=5))
-                model.load_state_dict(state["model"])
-                optimizer.load_state_dict(state["optimizer"])
-            for step in range(done, end):
-                optimizer.zero_grad()
-                inputs = torch.randn(16, 10, generator=torch.Generator().manual_seed(step))
-                (model(inputs) - inputs[:, :5].sin()).square().mean().backward()
-                optimizer.step()
-            done = end
-        ends.append((list(model.parameters()), optimizer.masks))
+    ends = ends_of_a_run_and_of_one_stopped(lambda: paper(k=5), lambda: paper(seed=7, k=5), 14, stop)
     assert ends[0][1] == ends[1][1]
     assert all(torch.equal(a, b) for a, b in zip(ends[0][0], ends[1][0], strict=True))
 

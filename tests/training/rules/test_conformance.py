@@ -6,6 +6,7 @@ from functools import partial
 
 import pytest
 import torch
+from tests.training.sameness import assert_same
 from torch import nn
 
 from sparsewire.errors import RequestError
@@ -121,22 +122,6 @@ def train(model, optimizer, first=0, last=STEPS, network="Linear", after=None):
         optimizer.step()
         if after is not None:
             after(step)
-
-
-def assert_same(one, other):
-    assert type(one) is type(other)
-    if isinstance(one, torch.Tensor):
-        assert torch.equal(one, other)
-    elif isinstance(one, dict):
-        assert one.keys() == other.keys()
-        for key in one:
-            assert_same(one[key], other[key])
-    elif isinstance(one, list | tuple):
-        assert len(one) == len(other)
-        for a, b in zip(one, other, strict=True):
-            assert_same(a, b)
-    else:
-        assert one == other
 
 
 def assert_same_state(one, other):

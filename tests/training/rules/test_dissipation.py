@@ -1,8 +1,6 @@
-import io
-
 import pytest
 import torch
-from tests.training.rules.small_training import network, sparse, train
+from tests.training.rules.small_training import ends_of_a_run_and_of_one_stopped, network, sparse, train
 from torch import nn
 
 from sparsewire.errors import RequestError, UnknownNameError
@@ -108,26 +106,9 @@ def test_sparse_layers_lose_the_same_weights():
 
 @pytest.mark.parametrize("stop", [2, 4, 5, 9])
 def test_a_saved_run_goes_on_to_the_same_masks(stop):
-    ends = []
-    for parts in ((12,), (stop, 12)):
-        model, optimizer = sparse(dissipating_gradients(4, removed=0.6))
-        done = 0
-        for end in parts:
-            if done:
-                file = io.BytesIO()
-                torch.save({"model": model.state_dict(), "optimizer": optimizer.state_dict()}, file)
-                file.seek(0)
-                state = torch.load(file, weights_only=True)
-                model, optimizer = sparse(dissipating_gradients(4, removed=0.6))
-                model.load_state_dict(state["model"])
-                optimizer.load_state_dict(state["optimizer"])
-            for step in range(done, end):
-                optimizer.zero_grad()
-                inputs = torch.randn(16, 10, generator=torch.Generator().manual_seed(step))
-                (model(inputs) - inputs[:, :5].sin()).square().mean().backward()
-                optimizer.step()
-            done = end
-        ends.append((list(model.parameters()), optimizer.masks))
+    ends = ends_of_a_run_and_of_one_stopped(
+        lambda: dissipating_gradients(4, removed=0.6), lambda: dissipating_gradients(4, removed=0.6), 12, stop
+    )
     assert ends[0][1] == ends[1][1]
     assert all(torch.equal(a, b) for a, b in zip(ends[0][0], ends[1][0], strict=True))
 

@@ -34,7 +34,7 @@ class LenetSpec(SupermaskSpec):
 
 
 def specs(scale: Scale) -> Sequence[LenetSpec]:
-    """The paper's own run at desk and at full scale: a seed takes about 40 s on one thread."""
+    """The paper's own run at desk and at full scale: a seed takes some 40 s on one thread, an estimate."""
     if scale == "smoke":
         return [
             LenetSpec(data="digits", hidden=(30, 16), removed=(6, 3), iterations=4, ensembles=60, samples=200)
