@@ -14,6 +14,7 @@ from sparsewire.execution.measuring import Timing
 from sparsewire.execution.plan_cache import VARIABLE, cache_file
 from sparsewire.execution.planning import plan, plan_by, verdict, with_cache
 from sparsewire.execution.plans import Plan
+from sparsewire.execution.runs import RunSubject
 from sparsewire.execution.subjects import Subject
 from sparsewire.structure.masks import Masks
 
@@ -22,10 +23,10 @@ class Made:
     """Times that follow from the density and the batch; keeps what it was asked."""
 
     def __init__(self, ratio: float = 3.0) -> None:
-        self.asked: list[tuple[Subject, tuple[int, ...], bool]] = []
+        self.asked: list[tuple[Subject | RunSubject, tuple[int, ...], bool]] = []
         self.ratio = ratio
 
-    def __call__(self, subject: Subject, batches: Sequence[int], training: bool) -> list[Timing]:
+    def __call__(self, subject: Subject | RunSubject, batches: Sequence[int], training: bool) -> list[Timing]:
         self.asked.append((subject, tuple(batches), training))
         return [Timing(batch, self.ratio * batch * 1e-3, batch * 1e-3, self.ratio) for batch in batches]
 
@@ -124,6 +125,43 @@ def test_a_margin_is_kept() -> None:
     assert plan_by(Made(1.11), model(), masks()).runs_sparse("0.weight")
 
 
+class Judged:
+    """Ratios of the layers 40→30 and 30→30 by themselves, and of their run wholly and partly sparse."""
+
+    def __init__(self, first: float, others: float, wholly: float, partly: float) -> None:
+        self.layers, self.runs, self.asked = {40: first, 30: others}, {True: wholly, False: partly}, 0
+
+    def __call__(self, subject: Subject | RunSubject, batches: Sequence[int], training: bool) -> list[Timing]:
+        if isinstance(subject, Subject):
+            return [Timing(batch, 1.0, 1.0, self.layers[subject.sizes[1]]) for batch in batches]
+        self.asked += 1
+        return [Timing(batch, 1.0, 1.0, self.runs[all(subject.sparse)]) for batch in batches]
+
+
+@pytest.mark.parametrize(
+    ("ratios", "sparse", "measured"),
+    [
+        ((2.0, 2.0, 0.1, 0.1), (True, True, True), 0),  # each pays by itself: together they cost even less
+        ((2.0, 0.5, 1.5, 1.2), (True, True, True), 2),
+        ((2.0, 0.5, 1.2, 1.5), (True, False, False), 2),
+        ((2.0, 0.5, 1.0, 0.9), (False, False, False), 2),
+        ((2.0, 0.5, 1.09, 1.11), (True, False, False), 2),
+        ((0.9, 0.5, 1.5, 9.0), (True, True, True), 1),
+        ((0.9, 0.5, 1.0, 9.0), (False, False, False), 1),
+    ],
+)
+def test_layers_in_one_call_are_judged_together(
+    ratios: tuple[float, float, float, float], sparse: tuple[bool, ...], measured: int
+) -> None:
+    measure = Judged(*ratios)
+    found = plan_by(measure, model(), masks(), batch=8)
+    assert tuple(found.runs_sparse(row.name) for row in found.rows) == sparse
+    assert measure.asked == measured
+    alone = ratios[0] > 1.1, ratios[1] > 1.1, ratios[1] > 1.1
+    for row, before, after in zip(found.rows, alone, sparse, strict=True):
+        assert row.why.startswith("with the layers beside it: ") == (before != after)
+
+
 def test_what_only_a_stalled_machine_measures_is_neither_believed_nor_kept(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -144,7 +182,7 @@ def test_the_cache_is_asked_first(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     assert plan_by(with_cache(again, here), model(), masks(), batch=[8, 16]) == measured
     assert not again.asked
     plan_by(with_cache(slower, here), model(), masks(), batch=[8, 16, 24])
-    assert {batches for _, batches, _ in slower.asked} == {(24,)}
+    assert {batches for subject, batches, _ in slower.asked if isinstance(subject, Subject)} == {(24,)}
     for change in ({"training": False}, {"batch": 64}):
         other = Made()
         plan_by(with_cache(other, here), model(), masks(), **{"batch": 8, **change})

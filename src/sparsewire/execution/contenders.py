@@ -9,6 +9,8 @@ from torch import Tensor, nn
 
 from sparsewire.errors import RequestError
 from sparsewire.execution.measuring import Timing, Work, compare, fairest_clock
+from sparsewire.execution.runs import RunSubject
+from sparsewire.execution.sequences import ACTIVATIONS, SparseSequential
 from sparsewire.execution.sparse_forms import SPARSE_FORMS
 from sparsewire.execution.subjects import Subject
 
@@ -17,14 +19,16 @@ STEPS, PIXELS = 20, 16  # of a sequence, and of the side of an image: a model do
 _DOUBTFUL = 1.0, 1.3  # ratios that noise could carry over the margin
 
 
-def measured(subject: Subject, batches: Sequence[int], training: bool, seconds: float = SECONDS) -> list[Timing]:
-    """How long a dense and a sparse layer of this kind take on this machine, for each batch size.
+def measured(
+    subject: Subject | RunSubject, batches: Sequence[int], training: bool, seconds: float = SECONDS
+) -> list[Timing]:
+    """How long a dense and a sparse layer of this kind, or run of layers, take on this machine, for each batch size.
 
     The mask is drawn at random with the subject's density. A training step is a forward and a backward pass with the
     gradients of inputs, weights and biases, made anew as after torch's `zero_grad`.
 
     Args:
-        subject: the layer.
+        subject: the layer, or the run.
         batches: batch sizes, each at least 1.
         training: training steps, else forward passes without autograd.
         seconds: how long each comparison may take; a doubtful one takes it twice.
@@ -37,15 +41,19 @@ def measured(subject: Subject, batches: Sequence[int], training: bool, seconds: 
         >>> [timing.batch for timing in measured(subject, (1, 16), training=True, seconds=0.001)]
         [1, 16]
     """
-    place = _place(subject)
+    first = subject.layers[0] if isinstance(subject, RunSubject) else subject
+    place = _place(first)
     clock = fairest_clock(torch.get_num_threads()) if place == "cpu" else time.perf_counter
     # A plan may be asked for in any mode; and what autograd saves must be what it saves in training.
     with torch.inference_mode(False), torch.enable_grad(), torch.autocast(place, enabled=False):
         generator = torch.Generator().manual_seed(0)
-        dense, sparse = layers(subject, generator, place)
+        if isinstance(subject, RunSubject):
+            dense, sparse = run(subject, generator, place)
+        else:
+            dense, sparse = layers(subject, generator, place)
         found = []
         for batch in batches:
-            x = torch.randn(_input_shape(subject, batch), generator=generator).to(place, _dtype(subject))
+            x = torch.randn(_input_shape(first, batch), generator=generator).to(place, _dtype(first))
             ours, theirs = (_finished(pass_of(layer, x, training), place) for layer in (sparse, dense))
             found.append(compare(batch, theirs, ours, seconds, _DOUBTFUL, largest_gain(subject.density), clock))
         return found
@@ -94,6 +102,29 @@ def layers(subject: Subject, generator: torch.Generator, device: str = "cpu") ->
                 weight.masked_fill_(~masks[name], 0)
     dense = dense.to(device)
     return dense, _sparse_form(dense, {name: mask.to(device) for name, mask in masks.items()})
+
+
+def run(subject: RunSubject, generator: torch.Generator, device: str = "cpu") -> tuple[nn.Module, nn.Module]:
+    """The run with dense layers, and the one in which those that the subject says are sparse, of the same weights.
+
+    Args:
+        subject: the run.
+        generator: where masks and weights are drawn from.
+        device: where both shall be.
+
+    Example:
+        >>> layer = Subject("Linear", (4, 4), bias=True, density=0.5, dtype="float32", device="cpu")
+        >>> dense, sparse = run(RunSubject((layer,) * 2, ("relu", "identity"), (True,) * 2), torch.Generator())
+        >>> torch.allclose(dense(torch.ones(3, 4)), sparse(torch.ones(3, 4)), atol=1e-6)
+        True
+    """
+    made: dict[type[nn.Module], list[nn.Module]] = {nn.Sequential: [], SparseSequential: []}
+    activations = {name: kind for kind, name in ACTIVATIONS.items()}
+    for layer, activation, chosen in zip(subject.layers, subject.activations, subject.sparse, strict=True):
+        dense, sparse = layers(layer, generator, device)
+        for kind, one in ((nn.Sequential, dense), (SparseSequential, sparse if chosen else dense)):
+            made[kind] += [one, activations[activation]()] if activation in activations else [one]
+    return nn.Sequential(*made[nn.Sequential]), SparseSequential(*made[SparseSequential])
 
 
 def pass_of(layer: Callable[[Tensor], Any], x: Tensor, training: bool) -> Work:

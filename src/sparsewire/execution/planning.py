@@ -1,5 +1,6 @@
 """The plan, measured once on this machine: a layer runs sparse where that is faster."""
 
+import dataclasses
 import math
 from collections.abc import Callable, Mapping, Sequence
 
@@ -11,6 +12,7 @@ from sparsewire.execution.machine import Facts, machine
 from sparsewire.execution.measuring import Timing
 from sparsewire.execution.plan_cache import Timings, add_timings, cache_file, read_timings
 from sparsewire.execution.plans import Choice, Plan, PlanRow
+from sparsewire.execution.runs import MaskedRun, RunSubject, masked_runs
 from sparsewire.execution.subjects import MaskedLayer, Subject, masked_layers
 from sparsewire.structure.masks import Masks
 
@@ -18,8 +20,8 @@ MARGIN = 1.1  # a layer has to be so many times faster: noise never chooses spar
 # A training step of fewer samples is mostly overhead: beside larger batches, sparse only must not lose there.
 FEW, NO_LOSS = 8, 1.05
 BATCHES = (1, 32, 256)
-# Seconds of a layer for each of some batch sizes, in training or not.
-Measure = Callable[[Subject, Sequence[int], bool], Sequence[Timing]]
+# Seconds of a layer or a run for each of some batch sizes, in training or not.
+Measure = Callable[[Subject | RunSubject, Sequence[int], bool], Sequence[Timing]]
 
 
 def plan(
@@ -32,6 +34,10 @@ def plan(
     knows the batch size says it, and gains more. What was measured is kept in a file in the user's cache, or in the
     folder that SPARSEWIRE_CACHE names, for this processor, number of threads, versions and build, and asked for again
     by kind, shape, class of density (steps of 5 %), dtype, batch and training; so the second plan comes at once.
+
+    Sparse linear layers that follow each other in an `nn.Sequential` are one call. Where it would not be wholly sparse,
+    such a run is measured as a whole too: all of it sparse, and the layers that pay by themselves. What is faster
+    counts, if it is faster than dense by the same margin.
 
     The masks' values do not matter, only how many weights they keep. Sequences are taken to be 20 steps long and
     images 16 × 16 pixels large, as a model does not say it.
@@ -89,8 +95,11 @@ def plan_by(
     masks = masks if isinstance(masks, Masks) else Masks(masks)
     masks.weights_of(model)
     batches = _batches(batch)
-    rows = (_row(layer, measure, batches, training) for layer in masked_layers(model, masks))
-    return Plan(tuple(rows), training, machine)
+    layers = masked_layers(model, masks)
+    rows = {layer.name: _row(layer, measure, batches, training) for layer in layers}
+    for run in masked_runs(model, layers):
+        rows |= _as_a_whole(run, rows, measure, batches, training)
+    return Plan(tuple(rows.values()), training, machine)
 
 
 def with_cache(measure: Measure, facts: Facts) -> Measure:
@@ -98,7 +107,7 @@ def with_cache(measure: Measure, facts: Facts) -> Measure:
     path = cache_file(facts)
     known: Timings | None = None
 
-    def ask(subject: Subject, batches: Sequence[int], training: bool) -> list[Timing]:
+    def ask(subject: Subject | RunSubject, batches: Sequence[int], training: bool) -> list[Timing]:
         nonlocal known
         known = read_timings(path, facts) if known is None else known
         keys = {size: f"{subject.key}, {'training' if training else 'inference'} of {size}" for size in batches}
@@ -157,6 +166,34 @@ def _row(layer: MaskedLayer, measure: Measure, batches: Sequence[int], training:
         return PlanRow(layer.name, layer.weights, layer.shape, layer.density, "dense", why, timings)
     choice, why = verdict(timings, training)
     return PlanRow(layer.name, layer.weights, layer.shape, layer.density, choice, why, timings)
+
+
+def _as_a_whole(
+    run: MaskedRun, rows: Mapping[str, PlanRow], measure: Measure, batches: Sequence[int], training: bool
+) -> dict[str, PlanRow]:
+    """The rows of a run's layers once the run has been measured; none where every layer pays by itself."""
+    own = {name: rows[name] for name, free in zip(run.names, run.free, strict=True) if free}
+    alone = tuple(name in own and own[name].choice == "sparse" for name in run.names)
+    if alone == run.free:
+        return {}
+    best, least, why = (False,) * len(alone), 1.0, ""
+    for sparse in dict.fromkeys((run.free, alone)):
+        if any(sparse):
+            subject = run.subject(sparse)
+            timings = measure(subject, batches, training)
+            choice, reason = verdict(timings, training)
+            slowest = min(one.ratio for one in timings)
+            if max(one.ratio for one in timings) > largest_gain(subject.density):
+                choice, reason = "dense", "the machine was too busy to measure it; ask again"
+            why = why or reason
+            if choice == "sparse" and slowest > least:
+                best, least, why = sparse, slowest, reason
+    told = f"with the layers beside it: {why}"
+    return {
+        name: dataclasses.replace(own[name], choice="sparse" if chosen else "dense", why=told)
+        for name, chosen, before in zip(run.names, best, alone, strict=True)
+        if name in own and chosen != before
+    }
 
 
 def _batches(batch: int | Sequence[int] | None) -> tuple[int, ...]:

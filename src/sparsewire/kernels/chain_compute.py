@@ -14,6 +14,8 @@ from sparsewire.kernels.plain import ACTIVATIONS
 
 Grads = tuple[Tensor | None, list[Tensor | None], list[Tensor | None]]
 
+_NOTHING = torch.empty(0)  # to make an empty tensor takes longer than a small layer
+
 
 class Layers(NamedTuple):
     """What is the same for all batches: the junctions of a chain and the activations after them."""
@@ -56,7 +58,7 @@ def compute_forward(
         return y, pad(hidden, (0, missing)).to(wide(x.dtype))
     x, batch = with_rows(x), x.shape[0]
     y = x.new_empty((batch, layers.junctions[-1].outputs))
-    hidden = x.new_empty(layers.kept(batch) if keep else 0, dtype=wide(x.dtype))
+    hidden = x.new_empty(layers.kept(batch), dtype=wide(x.dtype)) if keep else _NOTHING
     if keep:  # narrow vectors do not reach its end, which is to be the same each time all the same
         hidden[batch * sum(j.outputs for j in layers.junctions) :] = 0
     values, biases = [in_line(value) for value in values], [b if b is None else in_line(b) for b in biases]

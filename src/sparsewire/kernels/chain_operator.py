@@ -156,7 +156,8 @@ def _chain(
     keep: bool,
 ) -> tuple[Tensor, Tensor]:
     layers = _layers(values, columns, starts, shapes)
-    return compute_forward(x, values, _or_none(biases, layers), layers, keep)
+    y, hidden = compute_forward(x, values, _or_none(biases, layers), layers, keep)
+    return y, hidden if keep else x.new_empty(0, dtype=wide(x.dtype))  # an operator's results are its own
 
 
 def _chain_fake(
