@@ -134,6 +134,8 @@ def test_what_cannot_be_is_refused_when_it_is_made(arguments, message):
 def test_other_names_and_memories_are_refused():
     with pytest.raises(UnknownNameError, match="no scope is named 'blnd'; did you mean 'blind'"):
         dissipating_gradients(2, scope="blnd")
+    with pytest.raises(RequestError, match="scope: found 'uniform' without `removed`"):
+        dissipating_gradients(2, scope="uniform")
     with pytest.raises(RequestError, match=r"found a memory of seen, but dissipating_gradients\(2.*remembers sums"):
         recall(dissipating_gradients(2), {"seen": 3})
     model, optimizer = sparse(dissipating_gradients(2, removed=0.5, only="3.*"))

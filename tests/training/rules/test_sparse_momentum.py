@@ -35,6 +35,16 @@ def test_the_averages_are_those_of_all_gradients():
         torch.testing.assert_close(rule.averages[name], expected[name])
 
 
+def test_short_numbers_are_averaged_in_long_ones():
+    rule, plain = snfs(50, 100, smoothing=0.99), snfs(50, 100, smoothing=0.99)
+    draws = torch.Generator().manual_seed(0)
+    for step in range(40):
+        short = {name: (1 + torch.rand(1, 4, generator=draws)).bfloat16() for name in "ab"}
+        rule(step, MASKS, WEIGHTS, short)
+        plain(step, MASKS, WEIGHTS, {name: gradient.float() for name, gradient in short.items()})
+    assert all(torch.equal(rule.averages[name], plain.averages[name]) for name in "ab")
+
+
 def test_it_grows_where_the_average_is_largest_not_where_the_last_gradient_is():
     rule = snfs(2, None, 0.5, smoothing=0.5, decay="constant")
     steady, noisy = [1.0, 1.0, 8.0, 8.0], [1.0, 1.0, -8.0, 9.0]

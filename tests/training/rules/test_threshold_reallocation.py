@@ -42,6 +42,19 @@ def test_a_layer_that_is_full_passes_on_what_it_cannot_take():
     assert {name: int(mask.sum()) for name, mask in new.items()} == {"a": 70, "b": 50}
 
 
+def test_every_training_begins_with_the_first_threshold():
+    weights, masks = layers()
+    rule = dsr(2, fraction=0.6, threshold=0.1, generator=draws())
+    for step, after in [(2, 0.2), (4, 0.4), (2, 0.2)]:
+        rule(step, masks, weights, {})
+        assert rule.threshold == after
+    memory = remembered(rule)
+    again = dsr(2, fraction=0.6, threshold=0.1, generator=draws(7))
+    recall(again, memory)
+    again(4, masks, weights, {})
+    assert again.threshold == 0.4
+
+
 def test_the_threshold_is_doubled_or_halved_towards_the_number_that_is_wanted():
     weights, masks = layers()  # 56 of 120 are below 0.1
     for fraction, threshold, then in [

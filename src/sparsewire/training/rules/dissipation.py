@@ -44,6 +44,10 @@ class DissipatingGradients:
             raise RequestError(f"below: found {below!r}, expected a number from 0 up, e.g. 1e-6")
         if isinstance(scope, str) and scope not in SCOPES:
             raise UnknownNameError("scope", scope, SCOPES)
+        if removed is None and scope != "blind":
+            raise RequestError(
+                f"scope: found {scope!r} without `removed`; below a threshold no layer has a share to say"
+            )
         for name, flag in (("signed", signed), ("reset", reset)):
             if not isinstance(flag, bool):
                 raise RequestError(f"{name}: found {flag!r}, expected True or False")
@@ -145,7 +149,7 @@ def dissipating_gradients(
         below: the paper's ε; its equation 4 has 10⁻⁶, its Algorithm 2 10⁻⁴.
         removed: in place of `below`: after epoch e of E the fraction removed · e / E is gone, from 0 to 1, those of
             the smallest sums first; so that a network of a given size is hit.
-        scope: how much of each layer goes then, as for `prune`.
+        scope: how much of each layer goes then, as for `prune`; only with `removed`.
         signed: whether to compare the sum itself, as the paper prints it, which drops all weights with a negative sum
             as well: about half of them.
         reset: whether each epoch sums anew, as equation 3 has it; else the sums go on over the epochs.

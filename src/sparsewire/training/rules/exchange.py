@@ -7,7 +7,7 @@ the optimizer's memory of it.
 
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, ClassVar, Literal, TypeAlias
 
 import torch
@@ -119,7 +119,7 @@ class Exchange:
 
     name: str
     timetable: Timetable
-    drop: Drop
+    drop: Drop = field(repr=False)
     grow: Literal["chance", "gradient"]
     over: Over
     only: Only | None

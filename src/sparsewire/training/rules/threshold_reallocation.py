@@ -39,6 +39,7 @@ class Reallocation:
         _check_positive("threshold", self.threshold)
         _check_positive("tolerance", self.tolerance)
         checked_generator(self.generator)
+        self._first = self.threshold
 
     def acts_at(self, step: int) -> bool:
         """Whether there is an exchange at a step."""
@@ -50,6 +51,8 @@ class Reallocation:
         """The masks after the exchange, if there is one at this step; the threshold is set for the next one."""
         if not self.acts_at(step):
             return None
+        if step <= self.timetable.steps:  # of this training; where an earlier one has left it is no matter of it
+            self.threshold = self._first
         pools = pools_of(weights, self.only)
         before, values = gathered(pools, masks), gathered(pools, weights)
         # Not >=: a weight that is NaN stays, and the training finds it.
@@ -104,7 +107,7 @@ def dsr(
         fraction: of the network's connections, how many should go at an exchange; H is doubled or halved towards it,
             so that the first exchanges may move many more or fewer.
         generator: draws what comes; its state and the present threshold are saved with the optimizer's.
-        threshold: H of the first exchange, above 0.
+        threshold: H of the first exchange of each training, above 0.
         tolerance: δ, above 0.
         decay: of the fraction, on the way to `until`: "constant", "cosine", "linear" or "cubic".
         only: which weights, as for `prune`; the others stay as they are. Each gate of a recurrent weight is a layer.
