@@ -187,4 +187,5 @@ def test_settings_that_a_trial_changes_are_put_back(tmp_path):
     for seed in range(2):
         do(toy(careless), order(tmp_path, seed))
     assert seen == [(torch.float32, True, "cpu")] * 2
+    assert torch._C._len_torch_function_stack() == 0  # no device is put before later calls
     assert not torch.are_deterministic_algorithms_enabled()

@@ -50,9 +50,13 @@ def own_settings() -> Iterator[None]:
     """What a trial changes of torch's settings is put back: the next trial in this process is none the wiser."""
     import torch
 
+    def to_device(device: torch.device) -> None:
+        # None rather than the CPU by name, which torch would put before every later call; kernels keep out of its way.
+        torch.set_default_device(None if device.type == "cpu" else device)
+
     settings: tuple[tuple[Callable[[], Any], Callable[[Any], Any]], ...] = (
         (torch.get_default_dtype, torch.set_default_dtype),
-        (torch.get_default_device, torch.set_default_device),
+        (torch.get_default_device, to_device),
         (torch.is_grad_enabled, torch.set_grad_enabled),
         (torch.are_deterministic_algorithms_enabled, torch.use_deterministic_algorithms),
     )
