@@ -3,11 +3,12 @@
 import numpy as np
 import pytest
 import torch
+from scipy.sparse import csr_array
 from torch import nn
 
 from sparsewire.errors import RequestError, UnknownNameError
 from sparsewire.execution.linear import SparseLinear
-from sparsewire.structure.chain import as_array, chain_blocks, chain_sizes, dense_chain
+from sparsewire.structure.chain import as_array, chain_blocks, chain_sizes, dense_chain, model_blocks, wired_part
 
 
 class Nested(nn.Module):
@@ -126,3 +127,66 @@ def test_wrong_masks_are_refused(masks, error, message):
     model.also.weight = model.last.weight  # tied: "last.weight" comes first and is the name
     with pytest.raises(error, match=message):
         chain_blocks(model, masks)
+
+
+class Wired(nn.Module):
+    """What knows its graph: two neurons, and an edge of each weight that is kept."""
+
+    def __init__(self):
+        super().__init__()
+        self.between = nn.Linear(1, 1)
+
+    def graph_blocks(self, masks=None):
+        kept = torch.tensor([[True]]) if masks is None else masks["between.weight"]
+        return (1, 1), {(0, 1): csr_array(kept.numpy().astype(float))}
+
+
+class Wrapper(nn.Module):
+    """Hands on every name, as a compiled module does."""
+
+    def __init__(self, inner):
+        super().__init__()
+        self.inner = inner
+
+    def __getattr__(self, name):
+        return super().__getattr__(name) if name == "inner" else getattr(self.inner, name)
+
+
+@pytest.mark.parametrize(
+    ("model", "path"),
+    [
+        (Wired(), ""),
+        (nn.Sequential(nn.Linear(3, 1), Wired()), "1"),
+        (Wrapper(Wired()), "inner"),
+        (nn.Sequential(Wrapper(Wired())), "0.inner"),
+    ],
+)
+def test_a_module_that_knows_its_graph_is_asked(model, path):
+    assert wired_part(model)[0] == path
+    sizes, blocks = model_blocks(model, None)
+    assert (sizes, blocks[0, 1].nnz) == ((1, 1), 1)
+    name = f"{path}.between.weight".removeprefix(".")
+    for mask in (torch.tensor([[True]]), torch.tensor([[False]])):
+        assert model_blocks(model, {name: mask})[1][0, 1].toarray() == mask.numpy()
+    with pytest.raises(RequestError, match=f"model: {path!r} is wired by a graph, so it is no chain"):
+        dense_chain(model)
+
+
+def test_several_that_know_their_graphs_are_refused():
+    with pytest.raises(RequestError, match=r"'0' and '1\.inner' are networks that a graph wired"):
+        wired_part(nn.Sequential(Wired(), Wrapper(Wired())))
+
+
+def test_models_without_one():
+    assert wired_part(Nested()) is None
+    assert wired_part(Wired().state_dict()) is None
+    model = nn.Linear(3, 2)
+    assert model_blocks(model, None)[0] == (3, 2)
+
+
+def test_masks_of_sparse_layers_have_the_dense_shape():
+    model = nn.Sequential(SparseLinear(4, 3, torch.eye(3, 4).bool()), Wired())
+    masks = {"0.weight": torch.eye(3, 4).bool(), "1.between.weight": torch.tensor([[True]])}
+    assert model_blocks(model, masks)[1][0, 1].nnz == 1
+    with pytest.raises(RequestError, match=r"mask of '0.weight': .* expected torch.bool of shape \(3, 4\)"):
+        model_blocks(model, masks | {"0.weight": torch.ones(3, dtype=torch.bool)})

@@ -151,7 +151,7 @@ class RecurrentStep:
         Raises:
             RequestError: rows beyond the samples, samples of another size, or tensors that the kernel cannot read.
         """
-        _check_steps(self, steps)
+        check_sequences(steps, self.stack.inputs, self.dtype, self.embedding is not None)
         table = self._stack_table(steps.inputs)
         parts = [steps.labels, steps.lengths, steps.rows, steps.ends]
         labels, lengths, rows, ends = (native.address(tensor) for tensor in parts)
@@ -213,16 +213,23 @@ def _check(step: RecurrentStep, trainees: Sequence[Trainee | None]) -> None:
                 )
 
 
-def _check_steps(step: RecurrentStep, steps: Sequences) -> None:
+def check_sequences(steps: Sequences, features: int, dtype: torch.dtype, symbols: bool) -> None:
+    """Refuses samples of another size, tensors that a kernel cannot read, and rows beyond the samples.
+
+    Args:
+        steps: what a network shall train on.
+        features: inputs of a step.
+        dtype: of the network's numbers.
+        symbols: whether its inputs are such.
+    """
     inputs, labels = steps.inputs, steps.labels
-    symbols = step.embedding is not None
-    wanted = torch.int64 if symbols else step.dtype
+    wanted = torch.int64 if symbols else dtype
     if inputs.dtype != wanted or not (inputs.is_cpu and inputs.is_contiguous()):
         raise RequestError(f"inputs: found {inputs.dtype}, expected contiguous {wanted} on the CPU")
     shape = tuple(inputs.shape)
-    features = () if symbols else (step.stack.inputs,)
-    if len(shape) != 2 + len(features) or shape[0] != len(labels) or shape[2:] != features or not shape[1]:
-        sides = ", ".join(map(str, (len(labels), "steps ≥ 1", *features)))
+    own = () if symbols else (features,)
+    if len(shape) != 2 + len(own) or shape[0] != len(labels) or shape[2:] != own or not shape[1]:
+        sides = ", ".join(map(str, (len(labels), "steps ≥ 1", *own)))
         raise RequestError(f"inputs: found shape {shape}, expected ({sides})")
     check_places(labels, steps.rows, steps.ends)
     lengths = steps.lengths

@@ -1,7 +1,8 @@
-"""The dense layers of a model as one chain: the part of it that is a graph of neurons."""
+"""The part of a model that is a graph of neurons: its dense layers as one chain, or the module that a graph wired."""
 
 from collections.abc import Mapping
 from itertools import pairwise
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 import torch
@@ -9,10 +10,60 @@ from torch import Tensor, nn
 
 from sparsewire.errors import RequestError, UnknownNameError
 from sparsewire.structure.blocks import Array, Block, Junction, block_of_sorted
-from sparsewire.structure.sparse_weights import junctions_of
+from sparsewire.structure.sparse_weights import junctions_of, sparse_weights
 
 Model = nn.Module | Mapping[str, Tensor]
 """A module, or the state dict of one."""
+
+
+@runtime_checkable
+class WiredModule(Protocol):
+    """A module that knows the graph of its neurons, as those of `models.wired` do."""
+
+    def graph_blocks(self, masks: Mapping[str, Tensor] | None = None) -> tuple[tuple[int, ...], dict[Junction, Block]]:
+        """The sizes and blocks of its graph.
+
+        Args:
+            masks: by the module's own parameter names, which weights are edges; of a weight without a mask all that
+                exist are. None: the weights that are not zero, and all that a sparse weight stores.
+        """
+        ...
+
+
+@runtime_checkable
+class MaskedModule(WiredModule, Protocol):
+    """One with masked weights for the edges."""
+
+    def graph_masks(self, sizes: tuple[int, ...], blocks: Mapping[Junction, Block]) -> dict[str, Tensor]:
+        """The masks that keep exactly these edges, by the module's own parameter names.
+
+        Raises:
+            RequestError: its layers are others, or there is an edge where it has no weight.
+        """
+        ...
+
+
+def wired_part(model: Model) -> tuple[str, WiredModule] | None:
+    """The one module in the model that knows its graph, and the name under which it is there; None: there is none.
+
+    Raises:
+        RequestError: there are several.
+    """
+    if not isinstance(model, nn.Module):
+        return None
+    every = [(path, module) for path, module in model.named_modules() if isinstance(module, WiredModule)]
+    # A wrapper that hands on all names, as a compiled module does, is none itself: the innermost one is.
+    inner = [path for path, _ in every]
+    found = [one for one in every if not any(_is_inside(path, one[0]) for path in inner)]
+    if len(found) > 1:
+        raise RequestError(
+            f"model: {found[0][0]!r} and {found[1][0]!r} are networks that a graph wired; give the one that is meant"
+        )
+    return found[0] if found else None
+
+
+def _is_inside(path: str, home: str) -> bool:
+    return path != home and (not home or path.startswith(f"{home}."))
 
 
 def dense_chain(model: Model) -> dict[str, Tensor]:
@@ -28,7 +79,7 @@ def dense_chain(model: Model) -> dict[str, Tensor]:
 
     Raises:
         RequestError: there is no dense layer, two neighbours do not fit, two layers share one weight, or there is an
-            nn.MultiheadAttention, or a dense layer in its sparse form.
+            nn.MultiheadAttention, a network that a graph wired, or a dense layer in its sparse form.
 
     Example:
         >>> model = nn.Sequential(nn.Conv2d(1, 4, 3), nn.Flatten(), nn.Linear(16, 8), nn.ReLU(), nn.Linear(8, 2))
@@ -62,6 +113,24 @@ def chain_sizes(chain: Mapping[str, Tensor]) -> tuple[int, ...]:
     return (weights[0].shape[1], *(weight.shape[0] for weight in weights))
 
 
+def model_blocks(model: Model, masks: Mapping[str, Tensor] | None) -> tuple[tuple[int, ...], dict[Junction, Block]]:
+    """The sizes and blocks of the model's graph: of the module that a graph wired, or else of its dense chain.
+
+    See `NetGraph.from_model`.
+    """
+    part = wired_part(model)
+    if part is None:
+        return chain_blocks(model, masks)
+    path, module = part
+    if masks is None:
+        return module.graph_blocks()
+    _check_masks(masks, model)
+    start = f"{path}." if path else ""
+    return module.graph_blocks(
+        {name.removeprefix(start): mask for name, mask in masks.items() if name.startswith(start)}
+    )
+
+
 def chain_blocks(model: Model, masks: Mapping[str, Tensor] | None) -> tuple[tuple[int, ...], dict[Junction, Block]]:
     """The sizes and blocks of the model's dense chain; see `NetGraph.from_model`."""
     chain = dense_chain(model)
@@ -86,6 +155,10 @@ def as_array(weight: Tensor) -> Array:
 
 
 def _linear_weights(model: nn.Module) -> dict[str, Tensor]:
+    if part := wired_part(model):
+        raise RequestError(
+            f"model: {part[0]!r} is wired by a graph, so it is no chain; take NetGraph.from_model(model)"
+        )
     names = {id(parameter): name for name, parameter in model.named_parameters()}
     chain: dict[str, Tensor] = {}
     for path, module in model.named_modules():
@@ -121,11 +194,13 @@ def _sparse(name: str) -> RequestError:
 def _check_masks(masks: Mapping[str, Tensor], model: Model) -> None:
     # named_parameters() names a tied weight once, by its first name, as masks do: another name is unknown here.
     known = dict(model.named_parameters()) if isinstance(model, nn.Module) else model
+    sparse = sparse_weights(model) if isinstance(model, nn.Module) else {}
     for name, mask in masks.items():
         if name not in known:
             raise UnknownNameError("weight of the model", name, known)
-        if mask.shape != known[name].shape or mask.dtype != torch.bool:
+        shape = sparse[name].shape if name in sparse else tuple(known[name].shape)
+        if tuple(mask.shape) != shape or mask.dtype != torch.bool:
             raise RequestError(
                 f"mask of {name!r}: found {mask.dtype} of shape {tuple(mask.shape)}, expected torch.bool of shape "
-                f"{tuple(known[name].shape)}, that of the weight"
+                f"{shape}, that of the weight"
             )

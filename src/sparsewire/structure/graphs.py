@@ -24,7 +24,7 @@ from sparsewire.structure.blocks import (
     same,
     whole,
 )
-from sparsewire.structure.chain import Model, chain_blocks, chain_sizes, dense_chain
+from sparsewire.structure.chain import MaskedModule, Model, chain_sizes, dense_chain, model_blocks, wired_part
 from sparsewire.structure.masks import Masks
 from sparsewire.structure.networkx_graphs import layers_of_networkx, networkx_of_layers
 
@@ -67,14 +67,17 @@ class NetGraph:
     def from_model(cls, model: Model, masks: Mapping[str, Tensor] | None = None) -> "NetGraph":
         """The chain of the model's dense layers (see `dense_chain`), with the weights as values.
 
+        A network of `wired`, by itself or as a part of the model, gives the graph that it was made from: layer 0 is the
+        graph's, not the network's inputs, and the value of an edge of several gates is √Σ w² over them.
+
         Args:
             model: a module or a state dict.
             masks: which weights are edges, also where they are zero; of a layer without a mask all are, and masks of
                 other layers, such as convolutions, are left aside. Without masks the non-zero weights are edges.
 
         Raises:
-            RequestError: the dense layers are no chain, or a mask is of no weight of the model or of another shape
-                (a tied weight is known by its first name only).
+            RequestError: the dense layers are no chain, there are several networks of `wired`, or a mask is of no
+                weight of the model or of another shape (a tied weight is known by its first name only).
 
         Example:
             >>> model = {"0.weight": torch.tensor([[0.0, 3.0]]), "2.weight": torch.tensor([[4.0]])}
@@ -83,7 +86,7 @@ class NetGraph:
             >>> NetGraph.from_model(model, masks=Masks({"0.weight": torch.tensor([[True, True]])})).edges
             3
         """
-        return cls(*chain_blocks(model, masks))
+        return cls(*model_blocks(model, masks))
 
     @classmethod
     def from_networkx(cls, graph: "nx.Graph") -> "NetGraph":
@@ -123,10 +126,11 @@ class NetGraph:
         return networkx_of_layers(self.sizes, self.blocks)
 
     def to_masks(self, model: Model) -> Masks:
-        """Masks for the model's dense layers that keep exactly this graph's edges.
+        """Masks for the model's dense layers, or its network of `wired`, that keep exactly this graph's edges.
 
         Raises:
-            RequestError: the graph has skip connections, or the model's dense layers are of other sizes.
+            RequestError: the model's layers are of other sizes, or it lacks a connection past layers that the graph
+                has, as a chain does, or it is sparse.
 
         Example:
             >>> from scipy.sparse import csr_array
@@ -134,12 +138,15 @@ class NetGraph:
             >>> graph.to_masks(torch.nn.Linear(2, 1))["weight"]
             tensor([[False,  True]])
         """
+        if (part := wired_part(model)) and isinstance(part[1], MaskedModule):
+            found = part[1].graph_masks(self.sizes, self.blocks)
+            return Masks({f"{part[0]}.{name}".removeprefix("."): mask for name, mask in found.items()})
         chain = dense_chain(model)
         sizes = chain_sizes(chain)
         skips = [junction for junction in self.blocks if junction[1] > junction[0] + 1]
         if skips or sizes != self.sizes:
-            found = f"a connection past layers, {skips[0]}" if skips else f"sizes {self.sizes}"
-            raise RequestError(f"graph: found {found}; expected a chain of sizes {sizes}, those of the model")
+            other = f"a connection past layers, {skips[0]}" if skips else f"sizes {self.sizes}"
+            raise RequestError(f"graph: found {other}; expected a chain of sizes {sizes}, those of the model")
         masks = {name: torch.zeros(weight.shape, dtype=torch.bool) for name, weight in chain.items()}
         for layer, mask in enumerate(masks.values()):
             if (layer, layer + 1) in self.blocks:

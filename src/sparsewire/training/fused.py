@@ -13,12 +13,15 @@ from torch.optim import optimizer as optimizers
 
 from sparsewire.kernels import native
 from sparsewire.models.sequence_classifier import SequenceClassifier
+from sparsewire.models.wired.recurrent import WiredRecurrent
+from sparsewire.models.wired.symbols import WiredSequences
 from sparsewire.training.chains import HOOKS, Chain, against_chain, chain_of
 from sparsewire.training.history import Route
 from sparsewire.training.native_steps import LARGEST_DENSE, Form
 from sparsewire.training.optimizer import SparseOptimizer
 from sparsewire.training.recurrent_steps import Recurrent, against_recurrent
 from sparsewire.training.rules.unmoved import Static
+from sparsewire.training.wired_steps import Wired, against_wired
 
 Loss: TypeAlias = Callable[[Any, Any], Tensor]
 
@@ -67,7 +70,8 @@ def choose(
 
     A `SequenceClassifier` is trained natively, sparse or dense, with SGD, Adam or AdamW, clipped or not; if it is
     dense, only as long as it is small, and under masks for whole epochs and without clipping (autograd's norm also
-    counts the gradients of weights that do not exist).
+    counts the gradients of weights that do not exist). A recurrent network of `wired` is trained so under masks too,
+    as long as it is small, with SGD, Adam or AdamW, clipped by autograd's norm or not.
 
     All but SGD on dense layers agree with autograd to some 1e-6 of a weight's scale a step. With several threads large
     networks of sparse layers go by autograd, as their layers then use all threads.
@@ -91,6 +95,8 @@ def choose(
         return Choice("autograd", reason)
     if isinstance(model, SequenceClassifier):
         return _choose_recurrent(Recurrent(model), optimizer, clip_norm, whole_epochs)
+    if isinstance(model, WiredRecurrent | WiredSequences):
+        return _choose_recurrent(Wired(model), optimizer, clip_norm, whole_epochs=True)
     chain = chain_of(model)
     clipped = "" if clip_norm is None else "the gradients are clipped"
     if chain.is_sparse:
@@ -106,7 +112,9 @@ def choose(
     return Choice("gradients" if against else "update", against or (reason if whole_epochs else ""), chain)
 
 
-def _choose_recurrent(form: Recurrent, optimizer: Optimizer, clip_norm: float | None, whole_epochs: bool) -> Choice:
+def _choose_recurrent(
+    form: Recurrent | Wired, optimizer: Optimizer, clip_norm: float | None, whole_epochs: bool
+) -> Choice:
     """Native where the optimizer can be part of the step; dense weights under masks only for whole epochs."""
     reason = next(_against_native(form, optimizer), "") or next(_against_places(form, optimizer), "")
     if not reason and clip_norm is not None:
@@ -116,7 +124,7 @@ def _choose_recurrent(form: Recurrent, optimizer: Optimizer, clip_norm: float | 
     return Choice("gradients" if reason else "native", reason, form)
 
 
-def _against_places(form: Recurrent, optimizer: Optimizer) -> Iterator[str]:
+def _against_places(form: Recurrent | Wired, optimizer: Optimizer) -> Iterator[str]:
     weights = set(map(id, form.weights))
     if isinstance(optimizer, SparseOptimizer):
         for name in optimizer._project.masks:
@@ -124,12 +132,13 @@ def _against_places(form: Recurrent, optimizer: Optimizer) -> Iterator[str]:
                 yield f"{name!r} is masked, and is no weight of a layer"
 
 
-def _against_clipping(form: Recurrent, optimizer: Optimizer) -> Iterator[str]:
+def _against_clipping(form: Recurrent | Wired, optimizer: Optimizer) -> Iterator[str]:
     """Why the norm of the gradients would be another one than torch's."""
     owned = {id(weight) for group in inner_of(optimizer).param_groups for weight in group["params"]}
     if any(parameter.requires_grad and id(parameter) not in owned for parameter in form.parameters):
         yield "the gradients are clipped, and some belong to weights that are not the optimizer's"
-    if isinstance(optimizer, SparseOptimizer) and optimizer._project.masks:  # of dense weights
+    masked = isinstance(optimizer, SparseOptimizer) and optimizer._project.masks  # of dense weights
+    if masked and not isinstance(form, Wired):
         yield "the gradients are clipped, and those of masked weights count in their norm"
 
 
@@ -140,7 +149,10 @@ def fused_reason(model: nn.Module, loss: Loss | None = None) -> str | None:
         >>> fused_reason(nn.Sequential(nn.Linear(4, 3), nn.GELU(), nn.Linear(3, 2)))
         "module '1' is a GELU; only Linear, ReLU, Tanh, Sigmoid, Identity and a first Flatten will do"
     """
-    own = against_recurrent(model) if type(model) is SequenceClassifier else against_chain(model)
+    if type(model) in (WiredRecurrent, WiredSequences):
+        own = against_wired(model)
+    else:
+        own = against_recurrent(model) if type(model) is SequenceClassifier else against_chain(model)
     against = itertools.chain(own, _against_loss(loss))
     return next(against, None)
 

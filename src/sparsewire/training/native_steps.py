@@ -13,12 +13,14 @@ from sparsewire.kernels.junctions import Junction, junction_of
 from sparsewire.kernels.network_step import NetworkStep, Steps
 from sparsewire.kernels.recurrent_step import RecurrentStep
 from sparsewire.kernels.whole_steps import Job, StepLayer, Taken, Trainee, Update, run_steps
+from sparsewire.kernels.wired_step import WiredStep
 from sparsewire.training.chains import Chain, sides
 from sparsewire.training.optimizer import SparseOptimizer
 from sparsewire.training.recurrent_steps import Recurrent, recurrent_step, sequences_of
+from sparsewire.training.wired_steps import Wired, wired_sequences, wired_step
 
 # A model that native steps can train.
-Form: TypeAlias = Chain | Recurrent
+Form: TypeAlias = Chain | Recurrent | Wired
 
 # A dense layer with more inputs would not be one block, and its values not in the order of its own memory.
 LARGEST_DENSE = 16384
@@ -55,7 +57,7 @@ class NativeSteps:
     lent; `account` brings it home, and until then the model is as it was.
 
     Args:
-        form: the model, as a chain or a recurrent classifier.
+        form: the model, as a chain or a recurrent classifier, perhaps one that is wired by a graph.
         optimizer: SGD, Adam or AdamW, by itself or in a SparseOptimizer; or None, for gradients alone.
         known: structures by the weights' identity, from the last time; new ones are added.
         many: whether so many samples follow that it pays to lend values of sparse layers in the fastest order too.
@@ -128,9 +130,13 @@ class NativeSteps:
         """What `run_steps` takes, for steps on these samples; rows and ends as in `Steps`."""
         if isinstance(self._form, Recurrent):
             return self.network, sequences_of(self._form, inputs, labels, rows, ends)
+        if isinstance(self._form, Wired):
+            return self.network, wired_sequences(self._form, inputs, labels, rows, ends)
         return self.network, Steps(inputs.flatten(1).contiguous(), labels.contiguous(), rows, ends)
 
-    def _made(self, clip_norm: float | None) -> tuple[NetworkStep | RecurrentStep, list[Tensor | None]]:
+    def _made(self, clip_norm: float | None) -> tuple[NetworkStep | RecurrentStep | WiredStep, list[Tensor | None]]:
+        if isinstance(self._form, Wired):  # its dense weights are used in place, whatever their masks
+            return wired_step(self._form, self._masks, self._trainee, _update_of(self._inner), clip_norm)
         if isinstance(self._form, Recurrent):
             return recurrent_step(self._form, self._structured, self._trainee, _update_of(self._inner), clip_norm)
         layers = []

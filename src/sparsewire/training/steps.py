@@ -17,6 +17,7 @@ from sparsewire.training.fused import Choice, Loss
 from sparsewire.training.native_steps import Form, NativeSteps, Structure
 from sparsewire.training.optimizer import SparseOptimizer
 from sparsewire.training.recurrent_steps import Recurrent, fits_recurrent
+from sparsewire.training.wired_steps import Wired, fits_wired
 
 # A batch's (inputs, labels) → its mean loss before the step. Where that is not finite the weights were not changed.
 Step: TypeAlias = Callable[[Any, Any], float]
@@ -57,9 +58,10 @@ def step_of(
         return slow
     _clear(model, optimizer)  # a layer frozen since its last backward pass would be moved by what is left in `.grad`
     chain, flattens = choice.chain, choice.chain.flattens
-    if isinstance(chain, Recurrent) or chain.is_sparse:
+    if isinstance(chain, Recurrent | Wired) or chain.is_sparse:
         fast = _native_gradient_step(chain, optimizer, slow, clip_norm)
-        if choice.route == "native" and (chain.is_sparse or not isinstance(optimizer, SparseOptimizer)):
+        in_place = chain.is_sparse or isinstance(chain, Wired) or not isinstance(optimizer, SparseOptimizer)
+        if choice.route == "native" and in_place:
             fast = _native_step(chain, optimizer, slow, fast, clip_norm, begun)
     else:
         fast = _gradient_step(chain, optimizer, clip_norm)
@@ -255,8 +257,12 @@ def fits(inputs: Any, labels: Any, chain: Form) -> bool:
         and labels.is_cpu
         and labels.dim() == 1
     )
-    if not plain or isinstance(chain, Recurrent):
-        return plain and isinstance(chain, Recurrent) and fits_recurrent(inputs, labels, chain)
+    if not plain:
+        return False
+    if isinstance(chain, Recurrent):
+        return fits_recurrent(inputs, labels, chain)
+    if isinstance(chain, Wired):
+        return fits_wired(inputs, labels, chain)
     first = chain.linears[0]
     return (
         inputs.dtype == first.weight.dtype
