@@ -16,6 +16,7 @@ from sparsewire.cli.endings import Commands
 from sparsewire.cli.fetching import data
 from sparsewire.cli.inspecting import inspect
 from sparsewire.cli.listing import trials
+from sparsewire.cli.predicting import predict
 from sparsewire.cli.pruning import prune
 from sparsewire.cli.reporting import list_, report
 from sparsewire.cli.running import run
@@ -38,7 +39,7 @@ def commands(ctx: click.Context, debug: bool) -> None:
         click.echo(ctx.get_help())
 
 
-for command in (run, list_, trials, report, compare, dashboard, inspect, prune, design, bench, data):
+for command in (run, list_, trials, report, compare, dashboard, inspect, prune, design, predict, bench, data):
     commands.add_command(command)
 
 

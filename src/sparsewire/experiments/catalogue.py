@@ -146,6 +146,11 @@ CATALOGUE = {
         "How much of a recurrent network can be removed, and what comes back",
         f"{HIDDEN}, section 4.2, Figures 2b, 5a and 5b",
     ),
+    "hidden_structures.priors": Entry(
+        "sparsewire.experiments.hidden_structures.priors",
+        "Random graphs as recurrent networks, and accuracy foretold from their structure",
+        f"{HIDDEN}, section 4.3, Table 1 and Figure 7",
+    ),
     "supermasks.lenet": Entry(
         "sparsewire.experiments.supermasks.lenet",
         "Smaller networks inside an untrained LeNet-300-100, by four methods",
