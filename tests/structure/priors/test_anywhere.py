@@ -18,7 +18,7 @@ def seeded(seed: int) -> torch.Generator:
 
 @given(st.integers(1, 30), st.integers(1, 30), st.floats(0.001, 1))
 def test_the_number_of_edges_is_exact(n_in, n_out, density):
-    edges = math.floor(density * n_in * n_out + 0.5)
+    edges = math.floor(density * (n_in * n_out) + 0.5)
     if edges:
         pattern = random_pattern(n_in, n_out, density, generator=seeded(0))
         assert pattern.dtype == torch.bool
