@@ -183,6 +183,8 @@ def _edges_of_density(value: object, n_in: int, n_out: int, uneven: bool) -> tup
     step = 1 if uneven else math.lcm(n_in, n_out)
     edges = step * math.floor(exact * places / step + Fraction(1, 2))
     if uneven:
+        if not isinstance(value, Rational):  # as `prune` counts: 96.5 of 100 are 97, though 0.965's double is less
+            edges = math.floor(float(value) * places + 0.5)
         if not edges:
             raise RequestError(
                 f"density: found {value!r}, less than half an edge of {n_in} × {n_out} places; "

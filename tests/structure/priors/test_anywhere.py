@@ -5,7 +5,7 @@ from collections import Counter
 
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from sparsewire.errors import RequestError
@@ -17,6 +17,7 @@ def seeded(seed: int) -> torch.Generator:
 
 
 @given(st.integers(1, 30), st.integers(1, 30), st.floats(0.001, 1))
+@example(10, 10, 0.965)
 def test_the_number_of_edges_is_exact(n_in, n_out, density):
     edges = math.floor(density * (n_in * n_out) + 0.5)
     if edges:
