@@ -75,6 +75,24 @@ def flush(folder: Path) -> None:
         os.close(handle)
 
 
+def check_header(path: Path, most: int) -> None:
+    """Refuses a safetensors file of which much would be read before anybody can see that it is none.
+
+    Args:
+        path: of the file.
+        most: bytes that its header may take.
+
+    Raises:
+        OSError: it is no regular file, or its header is longer.
+    """
+    if path.exists() and not path.is_file():
+        raise OSError("it is no regular file")  # opening a pipe would wait for ever
+    with path.open("rb") as file:
+        length = int.from_bytes(file.read(8), "little")
+    if length > most:
+        raise OSError(f"its header takes {length:,} bytes, expected at most {most:,}")
+
+
 def no_file(path: Path) -> str:
     """What stands at a path where no file can be put, such as "a folder"; "" where one can.
 

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from sparsewire.errors import CheckpointError, RequestError
 from sparsewire.execution.index_coding import CodedMask, decode, encode
-from sparsewire.files import write_aside
+from sparsewire.files import check_header, write_aside
 
 FORMAT = "sparsewire-compact-1"
 INDEX = "#index"  # after a weight's name: the bytes of its mask
@@ -104,7 +104,7 @@ def write_compact(
     def write(aside: Path) -> None:
         try:
             save_file(stored, aside, metadata)
-            _check_head(aside)  # what could not be read again is not kept
+            check_header(aside, _HEADER_CAP)  # what could not be read again is not kept
         except (SafetensorError, ValueError, KeyError) as cause:  # it does not let the system's own error through
             raise OSError(str(cause)) from cause
 
@@ -146,7 +146,7 @@ def _read(path: Path) -> tuple[int, dict[str, str], dict[str, Tensor]]:
     try:
         if not path.is_file():
             raise FileNotFoundError(2, "there is no such file")
-        _check_head(path)
+        check_header(path, _HEADER_CAP)
         with safe_open(path, framework="pt") as file:
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
             return path.stat().st_size, file.metadata() or {}, tensors
@@ -156,13 +156,6 @@ def _read(path: Path) -> tuple[int, dict[str, str], dict[str, Tensor]]:
         raise CheckpointError(
             f"cannot read {path}: it is truncated, corrupt or no safetensors file ({cause})"
         ) from cause
-
-
-def _check_head(path: Path) -> None:
-    with path.open("rb") as start:
-        length = int.from_bytes(start.read(8), "little")
-    if length > _HEADER_CAP:
-        raise OSError(f"its header takes {length:,} bytes, expected at most {_HEADER_CAP:,}")
 
 
 def _digest(tensors: Mapping[str, Tensor], told: str) -> str:

@@ -37,6 +37,12 @@ class Embedding(NamedTuple):
     vectors: Trainee
     fixed: int | None = None
 
+    def row(self, inputs: Tensor, buffer: Tensor | None, symbols: int) -> list[int]:
+        """The fields of `Symbols` in recurrent_symbols.hpp; the buffer is for the gradient of vectors that have one."""
+        gradient = native.address(buffer) if self.vectors.trained else 0
+        fixed = -1 if self.fixed is None else self.fixed
+        return [native.address(inputs), native.address(self.vectors.numbers), gradient, symbols, fixed]
+
 
 class Sequences(NamedTuple):
     """What a network shall train on.
@@ -56,6 +62,12 @@ class Sequences(NamedTuple):
     ends: Tensor
     lengths: Tensor | None = None
     shared: bool = False
+
+    @property
+    def row(self) -> list[int]:
+        """The fields from `labels` to `steps` of the classifiers in recurrent_step.cpp and wired_step.cpp."""
+        labels, lengths, rows, ends = map(native.address, (self.labels, self.lengths, self.rows, self.ends))
+        return [labels, lengths, int(self.shared), rows, ends, len(self.ends) - 1]
 
 
 @dataclass(frozen=True, eq=False)
@@ -153,22 +165,14 @@ class RecurrentStep:
         """
         check_sequences(steps, self.stack.inputs, self.dtype, self.embedding is not None)
         table = self._stack_table(steps.inputs)
-        parts = [steps.labels, steps.lengths, steps.rows, steps.ends]
-        labels, lengths, rows, ends = (native.address(tensor) for tensor in parts)
         (clip,) = struct.unpack("=q", struct.pack("=d", self.clip_norm or 0.0))
         fields = [
             *(native.address(table), native.address(self._readout)),
-            *([native.address(steps.inputs), *self._embedding_row()] if self.embedding else [0] * 5),
-            *(labels, lengths, int(steps.shared), rows, ends, len(steps.ends) - 1, len(self.trainees)),
+            *(self.embedding.row(steps.inputs, self._buffers[0], self.symbols) if self.embedding else [0] * 5),
+            *(*steps.row, len(self.trainees)),
             *(native.address(self._parts), RULES[self.update], clip, native.address(losses), native.address(taken)),
         ]
         return fields, table
-
-    def _embedding_row(self) -> list[int]:
-        assert self.embedding is not None
-        vectors, fixed = self.embedding
-        gradient = native.address(self._buffers[0]) if vectors.trained else 0
-        return [native.address(vectors.numbers), gradient, self.symbols, -1 if fixed is None else fixed]
 
     def _stack_table(self, inputs: Tensor) -> Tensor:
         """The fields of `Network` in recurrent_network.hpp; its batch and its threads are set there."""

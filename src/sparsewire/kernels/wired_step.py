@@ -143,23 +143,14 @@ class WiredStep:
         weight, bias = (None if one is None else one.numbers for one in self.trainees[-2:])
         readout = [native.address(tensor) for tensor in (weight, self._buffers[-2], self.readout.mask)]
         biases = [native.address(bias), native.address(self._buffers[-1])]
-        labels, lengths, rows, ends = (
-            native.address(tensor) for tensor in (steps.labels, steps.lengths, steps.rows, steps.ends)
-        )
         fields = [
             *(native.address(graph), native.address(read), len(self.read), self.classes, *readout, *biases),
-            *([native.address(steps.inputs), *self._embedding_row()] if self.embedding else [0] * 5),
-            *(labels, lengths, int(steps.shared), rows, ends, len(steps.ends) - 1, len(self.trainees)),
+            *(self.embedding.row(steps.inputs, self._buffers[0], self.symbols) if self.embedding else [0] * 5),
+            *(*steps.row, len(self.trainees)),
             *(native.address(parts), native.address(masks), RULES[self.update], clip),
             *(native.address(losses), native.address(taken)),
         ]
         return fields, (frame, graph)
-
-    def _embedding_row(self) -> list[int]:
-        assert self.embedding is not None
-        vectors, fixed = self.embedding
-        gradient = native.address(self._buffers[0]) if vectors.trained else 0
-        return [native.address(vectors.numbers), gradient, self.symbols, -1 if fixed is None else fixed]
 
     def _frame(self, inputs: Tensor) -> Tensor:
         """The fields of `Network` in recurrent_network.hpp; its batch is set there."""

@@ -17,6 +17,23 @@ Inputs: TypeAlias = Tensor | PackedSequence
 _CELLS: dict[str, Callable[..., nn.RNNBase]] = {"tanh": nn.RNN, "relu": nn.RNN, "gru": nn.GRU, "lstm": nn.LSTM}
 
 
+def lengths_of(symbols: Tensor, padding: int | None) -> Tensor:
+    """The place of each sequence's last symbol that is not padding, from 1; 1 where there is none.
+
+    Args:
+        symbols: int64, shape (batch, steps).
+        padding: the symbol that fills up; None: all steps count.
+
+    Example:
+        >>> lengths_of(torch.tensor([[1, 0, 3, 0], [0, 0, 0, 0]]), padding=0)
+        tensor([3, 1])
+    """
+    if padding is None:
+        return torch.full((len(symbols),), symbols.shape[1])
+    places = torch.arange(1, symbols.shape[1] + 1, device=symbols.device)
+    return ((symbols != padding) * places).amax(1).clamp_(min=1)
+
+
 class SequenceClassifier(nn.Module):
     """Recurrent layers over each sequence, and a linear readout of the last layer's state after its last step.
 
@@ -120,10 +137,7 @@ class SequenceClassifier(nn.Module):
             >>> SequenceClassifier("relu", 2, symbols=5, padding=0).lengths(torch.tensor([[1, 0, 3, 0], [0, 0, 0, 0]]))
             tensor([3, 1])
         """
-        if self.padding is None:
-            return torch.full((len(symbols),), symbols.shape[1])
-        places = torch.arange(1, symbols.shape[1] + 1, device=symbols.device)
-        return ((symbols != self.padding) * places).amax(1).clamp_(min=1)
+        return lengths_of(symbols, self.padding)
 
     def _embedded(self, input: Inputs) -> Inputs:
         if self.embedding is None:

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from sparsewire.errors import CheckpointError
-from sparsewire.files import write_aside
+from sparsewire.files import check_header, write_aside
 
 FORMAT = "sparsewire-masks-1"
 _HEADER_CAP = 4 << 20  # bytes
@@ -36,7 +36,7 @@ def write_masks(masks: Mapping[str, Tensor], path: str | os.PathLike[str]) -> No
     def write(aside: Path) -> None:
         try:
             save_file(packed, aside, metadata)
-            _check_head(aside)  # what could not be read again is not kept
+            check_header(aside, _HEADER_CAP)  # what could not be read again is not kept
         except SafetensorError as cause:  # safetensors does not let the system's own error through
             raise OSError(str(cause)) from cause
 
@@ -52,7 +52,7 @@ def read_masks(path: str | os.PathLike[str]) -> dict[str, Tensor]:
     from safetensors import SafetensorError, safe_open
 
     try:
-        _check_head(Path(path))
+        check_header(Path(path), _HEADER_CAP)
         with safe_open(path, framework="numpy") as file:
             metadata = file.metadata() or {}
             packed = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
@@ -72,16 +72,6 @@ def read_masks(path: str | os.PathLike[str]) -> dict[str, Tensor]:
         return {name: _unpack(packed[name], shape) for name, shape in _checked(shapes, packed).items()}
     except (ValueError, RuntimeError) as cause:
         raise CheckpointError(f"{os.fspath(path)} holds no masks: {cause}") from cause
-
-
-def _check_head(path: Path) -> None:
-    """Refuses what takes long, or much memory, before anybody can see that it is no mask."""
-    if path.exists() and not path.is_file():
-        raise OSError("it is no regular file")  # opening a pipe would wait for ever
-    with path.open("rb") as file:
-        length = int.from_bytes(file.read(8), "little")
-    if length > _HEADER_CAP:
-        raise OSError(f"its header takes {length:,} bytes, expected at most {_HEADER_CAP:,}")
 
 
 def digest(packed: Mapping[str, Any], shapes: str) -> str:

@@ -15,7 +15,7 @@ from sparsewire.analysis.prediction.predictors import Predictor, checked_notes
 from sparsewire.analysis.prediction.r2_scores import R2
 from sparsewire.analysis.prediction.stored_parts import checked_part
 from sparsewire.errors import FileError, RequestError
-from sparsewire.files import write_aside
+from sparsewire.files import check_header, write_aside
 from sparsewire.structure.mask_files import digest
 
 FORMAT, VERSION = "sparsewire-predictor", 1
@@ -47,7 +47,7 @@ def write_predictor(predictor: Predictor, path: str | os.PathLike[str]) -> None:
     def write(aside: Path) -> None:
         try:
             save_file(parts, aside, metadata)
-            _check_head(aside)  # what could not be read again is not kept
+            check_header(aside, _HEADER_CAP)  # what could not be read again is not kept
         except SafetensorError as cause:  # safetensors does not let the system's own error through
             raise OSError(str(cause)) from cause
 
@@ -64,7 +64,7 @@ def read_predictor(path: str | os.PathLike[str]) -> Predictor:
 
     name = os.fspath(path)
     try:
-        _check_head(Path(path))
+        check_header(Path(path), _HEADER_CAP)
         with safe_open(path, framework="numpy") as file:
             metadata = file.metadata() or {}
             parts = {part: file.get_tensor(part) for part in file.keys()}  # noqa: SIM118
@@ -80,15 +80,6 @@ def read_predictor(path: str | os.PathLike[str]) -> Predictor:
         return _put_together(json.loads(about), parts)
     except (ValueError, RecursionError) as cause:  # a RequestError is a ValueError
         raise FileError(f"{name} holds no predictor: {cause}") from cause
-
-
-def _check_head(path: Path) -> None:
-    if path.exists() and not path.is_file():
-        raise OSError("it is no regular file")  # opening a pipe would wait for ever
-    with path.open("rb") as file:
-        length = int.from_bytes(file.read(8), "little")
-    if length > _HEADER_CAP:
-        raise OSError(f"its header takes {length:,} bytes, expected at most {_HEADER_CAP:,}")
 
 
 def _check_format(name: str, found: str | None) -> None:

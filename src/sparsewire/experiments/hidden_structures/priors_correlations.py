@@ -7,7 +7,7 @@ from typing import Final, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from sparsewire.lab.reporting.intervals import Interval
+from sparsewire.lab.reporting.intervals import Interval, percentiles
 
 Numbers = NDArray[np.float64]
 _DRAWS: Final = 4000
@@ -61,7 +61,7 @@ def correlated(features: Mapping[str, Sequence[float] | Numbers], accuracy: Numb
     if count >= _LEAST:
         drawn = np.random.default_rng(0).integers(0, count, size=(_DRAWS, count))
         times = np.stack([np.bincount(row, minlength=count) for row in drawn]).astype(np.float64)
-        intervals = [_percentiles(column) for column in _weighted(xs, accuracy, times).T]
+        intervals = [percentiles(column) for column in _weighted(xs, accuracy, times).T]
     found = zip(features, values, intervals, strict=True)
     return {name: Correlated(float(value), interval, count) for name, value, interval in found}
 
@@ -116,11 +116,3 @@ def _standard(xs: Numbers) -> Numbers:
     spread = centred.std(axis=1, keepdims=True)
     least = 1e-12 * np.abs(xs).max(axis=1, keepdims=True)
     return np.where(spread > least, centred / np.where(spread > least, spread, 1.0), 0.0)
-
-
-def _percentiles(values: Numbers) -> Interval | None:
-    kept = values[np.isfinite(values)]
-    if not len(kept):
-        return None
-    low, high = np.quantile(kept, (0.025, 0.975))
-    return float(low), float(high)

@@ -1,6 +1,5 @@
 """How two measures of the same trials go together: Pearson's and Spearman's correlation, with bootstrap intervals."""
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -8,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from sparsewire.errors import RequestError
-from sparsewire.lab.reporting.intervals import Interval
+from sparsewire.lab.reporting.intervals import Interval, percentiles
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -97,7 +96,7 @@ def correlation(xs: Sequence[float], ys: Sequence[float]) -> Correlation:
     intervals: list[Interval | None] = [None, None]
     if count >= _LEAST:
         drawn = pairs[:, np.random.default_rng(0).integers(0, count, size=(_DRAWS, count))]
-        intervals = [_percentiles(_rows(*drawn)), _percentiles(_rows(_ranks(drawn[0]), _ranks(drawn[1])))]
+        intervals = [percentiles(_rows(*drawn)), percentiles(_rows(_ranks(drawn[0]), _ranks(drawn[1])))]
     return Correlation(count, pearson(xs, ys), spearman(xs, ys), *intervals)
 
 
@@ -120,11 +119,3 @@ def _ranks(values: "Numbers") -> "Numbers":
 
     found: Numbers = rankdata(values, axis=1).astype(np.float64)
     return found
-
-
-def _percentiles(values: "Numbers") -> Interval | None:
-    kept = values[np.isfinite(values)]
-    if not len(kept):
-        return None
-    low, high = np.quantile(kept, (0.025, 0.975))
-    return (float(low), float(high)) if math.isfinite(low + high) else None

@@ -2,9 +2,8 @@
 // layer's last states, softmax cross-entropy; backward, and the optimizer's update. A tile of sequences goes forth and
 // back while its activations are in the caches. One thread a network: its result does not depend on who runs beside it.
 #include "network_step_loss.hpp"
-#include "network_step_update.hpp"
 #include "recurrent_passes.hpp"
-#include "recurrent_symbols.hpp"
+#include "recurrent_training.hpp"
 
 namespace sw {
 inline namespace SW_WIDE {
@@ -44,10 +43,7 @@ struct Course {
   explicit Course(const Classifier<T> &net)
       : net(net), stack(*net.stack), job(*net.stack, 1), states(stack.hidden * stack.directions),
         classes(net.readout->outputs) {
-    int64_t largest = 0;
-    for (int64_t s = 0; s < net.steps; s++)
-      if (net.ends[s + 1] - net.ends[s] > largest) largest = net.ends[s + 1] - net.ends[s];
-    job.cut.cut_anew(largest, 1);
+    job.cut.cut_anew(largest_batch(net), 1);
     allot(kValues, [&](Arena &arena) {
       counts = arena.of<int64_t>(stack.steps + 1);
       job.cut.lay_out(arena, job.cut.columns());
@@ -75,25 +71,7 @@ struct Course {
     });
   }
 
-  int64_t length(int64_t row) const { return net.lengths ? net.lengths[row] : stack.steps; }
-  // Cuts a step's batch into tiles; false if one of its labels or symbols is none.
-  bool take_batch(int64_t step) {
-    const int64_t *const rows = net.rows + net.ends[step], size = net.ends[step + 1] - net.ends[step];
-    int64_t count = 0, longest = 0;
-    for (int64_t b = 0; b < size; b++) {
-      const int64_t y = net.labels[rows[b]];
-      if (y != kIgnored && (y < 0 || y >= classes)) return false;
-      if (!net.symbols.are_known(rows[b], stack.steps)) return false;
-      count += y != kIgnored;
-      if (length(rows[b]) > longest) longest = length(rows[b]);
-    }
-    share = T(1) / T(count);
-    stack.batch = size;
-    job.cut.cut_anew(size, 1);
-    job.cut.sort_by(size, stack.steps, counts, [&](int64_t b) { return rows[b]; },
-                    [&](int64_t b) { return net.shared ? longest : length(rows[b]); });
-    return true;
-  }
+  bool take(int64_t step) { return take_batch(net, step, classes, stack, job.cut, counts, share); }
   // Forward, loss and gradients of a batch; Σ −log p of its samples that count.
   double run() const {
     memset(job.gradients, 0, size_t(numbers) * sizeof(T));
@@ -150,6 +128,7 @@ struct Course {
     one_step<T>(tile.vectors(), readout_back, 0, states, nullptr, nullptr, slopes, slope, W);
     return loss;
   }
+  void settle() const {}
   void renew() const {
     job.renew();
     renew_rows<T>(*net.readout, readout);
@@ -157,54 +136,12 @@ struct Course {
   }
 };
 
-template <class T>
-void clip(const Classifier<T> &net) {
-  double squares = 0;
-  for (int64_t i = 0; i < net.parameters_count; i++)
-    for (int64_t k = 0; net.parameters[i].gradient && k < net.parameters[i].count; k++)
-      squares += double(net.parameters[i].gradient[k]) * double(net.parameters[i].gradient[k]);
-  const double part = net.clip / (sqrt(squares) + 1e-6);
-  if (part >= 1) return;  // a norm that is not finite goes on, as in torch
-  for (int64_t i = 0; i < net.parameters_count; i++)
-    for (int64_t k = 0; net.parameters[i].gradient && k < net.parameters[i].count; k++)
-      net.parameters[i].gradient[k] *= T(part);
-}
-
-// All steps of one network; ends early, with the weights as they were, at a loss that is not finite or a bad label.
-template <class T>
-void train_classifier(const Classifier<T> &net) {
-  net.taken[0] = net.taken[1] = 0;
-  Course<T> course(net);
-  for (int64_t step = 0; step < net.steps; step++) {
-    net.taken[1] = !course.take_batch(step);
-    if (net.taken[1]) return;
-    net.losses[step] = course.run() * double(course.share);
-    if (!__builtin_isfinite(net.losses[step])) return;
-    if (net.clip > 0) clip(net);
-    for (int64_t i = 0; i < net.parameters_count; i++) update(net.parameters[i], net.rule, step);
-    course.renew();
-    net.taken[0] = step + 1;
-  }
-}
-
-template <class T>
-void train_classifiers(const Classifier<T> *nets, int64_t count, int64_t threads) {
-  int64_t next = 0;
-  together(threads < count ? threads : count, [&](int64_t, int64_t) {
-    for (;;) {
-      const int64_t mine = __atomic_fetch_add(&next, 1, __ATOMIC_RELAXED);
-      if (mine >= count) return;
-      train_classifier(nets[mine]);
-    }
-  });
-}
-
 }  // namespace SW_WIDE
 }  // namespace sw
 
 SW_EXPORT(recurrent_step)(int64_t dtype, int64_t networks, int64_t count, int64_t threads) {
   if (dtype == 0)
-    sw::train_classifiers(reinterpret_cast<const sw::Classifier<float> *>(networks), count, threads);
+    sw::train_all<float, sw::Course>(reinterpret_cast<const sw::Classifier<float> *>(networks), count, threads);
   else
-    sw::train_classifiers(reinterpret_cast<const sw::Classifier<double> *>(networks), count, threads);
+    sw::train_all<double, sw::Course>(reinterpret_cast<const sw::Classifier<double> *>(networks), count, threads);
 }

@@ -3,8 +3,7 @@
 // sequences goes forth and back while its activations are in the caches. One thread a network: its result does not
 // depend on who runs beside it.
 #include "network_step_loss.hpp"
-#include "network_step_update.hpp"
-#include "recurrent_symbols.hpp"
+#include "recurrent_training.hpp"
 #include "wired_passes.hpp"
 
 namespace sw {
@@ -49,10 +48,7 @@ struct WiredCourse {
 
   explicit WiredCourse(const WiredClassifier<T> &net)
       : net(net), graph(*net.graph), frame(*graph.frame), loom{graph}, cut(frame, 1) {
-    int64_t largest = 0;
-    for (int64_t s = 0; s < net.steps; s++)
-      if (net.ends[s + 1] - net.ends[s] > largest) largest = net.ends[s + 1] - net.ends[s];
-    cut.cut_anew(largest, 1);
+    cut.cut_anew(largest_batch(net), 1);
     allot(kValues, [&](Arena &arena) {
       counts = arena.of<int64_t>(frame.steps + 1);
       cut.lay_out(arena, cut.columns());
@@ -72,25 +68,7 @@ struct WiredCourse {
     });
   }
 
-  int64_t length(int64_t row) const { return net.lengths ? net.lengths[row] : frame.steps; }
-  // Cuts a step's batch into tiles; false if one of its labels or symbols is none.
-  bool take_batch(int64_t step) {
-    const int64_t *const rows = net.rows + net.ends[step], size = net.ends[step + 1] - net.ends[step];
-    int64_t count = 0, longest = 0;
-    for (int64_t b = 0; b < size; b++) {
-      const int64_t y = net.labels[rows[b]];
-      if (y != kIgnored && (y < 0 || y >= net.classes)) return false;
-      if (!net.symbols.are_known(rows[b], frame.steps)) return false;
-      count += y != kIgnored;
-      if (length(rows[b]) > longest) longest = length(rows[b]);
-    }
-    share = T(1) / T(count);
-    frame.batch = size;
-    cut.cut_anew(size, 1);
-    cut.sort_by(size, frame.steps, counts, [&](int64_t b) { return rows[b]; },
-                [&](int64_t b) { return net.shared ? longest : length(rows[b]); });
-    return true;
-  }
+  bool take(int64_t step) { return take_batch(net, step, net.classes, frame, cut, counts, share); }
   // Forward, loss and gradients of a batch; Σ −log p of its samples that count.
   double run() const {
     for (int64_t i = 0; i < net.parameters_count; i++)
@@ -142,65 +120,22 @@ struct WiredCourse {
     }
     return loss;
   }
-};
-
-// Scales gradients whose norm is too large; a norm that is not finite goes on, as in torch.
-template <class T>
-void clip(const WiredClassifier<T> &net) {
-  double squares = 0;
-  const auto each = [&](const auto &use) {
+  // What is outside the masks has no slope, so that its weights and the optimizer's memory of them stay zero.
+  void settle() const {
+    if (net.rule == GRADIENTS) return;
     for (int64_t i = 0; i < net.parameters_count; i++)
-      for (int64_t k = 0; net.parameters[i].gradient && k < net.parameters[i].count; k++)
-        use(net.parameters[i].gradient[k]);
-  };
-  each([&](T &slope) { squares += double(slope) * double(slope); });
-  const double part = net.clip / (sqrt(squares) + 1e-6);
-  if (part < 1) each([&](T &slope) { slope *= T(part); });
-}
-// What is outside the masks has no slope, so that its weights and the optimizer's memory of them stay zero.
-template <class T>
-void mask(const WiredClassifier<T> &net) {
-  for (int64_t i = 0; i < net.parameters_count; i++)
-    for (int64_t k = 0; net.masks[i] && net.parameters[i].gradient && k < net.parameters[i].count; k++)
-      if (!net.masks[i][k]) net.parameters[i].gradient[k] = 0;
-}
-
-// All steps of one network; ends early, with the weights as they were, at a loss that is not finite or a bad label.
-template <class T>
-void train_wired(const WiredClassifier<T> &net) {
-  net.taken[0] = net.taken[1] = 0;
-  WiredCourse<T> course(net);
-  for (int64_t step = 0; step < net.steps; step++) {
-    net.taken[1] = !course.take_batch(step);
-    if (net.taken[1]) return;
-    net.losses[step] = course.run() * double(course.share);
-    if (!__builtin_isfinite(net.losses[step])) return;
-    if (net.clip > 0) clip(net);
-    if (net.rule != GRADIENTS) mask(net);
-    for (int64_t i = 0; i < net.parameters_count; i++) update(net.parameters[i], net.rule, step);
-    course.loom.renew();
-    net.taken[0] = step + 1;
+      for (int64_t k = 0; net.masks[i] && net.parameters[i].gradient && k < net.parameters[i].count; k++)
+        if (!net.masks[i][k]) net.parameters[i].gradient[k] = 0;
   }
-}
-
-template <class T>
-void train_all_wired(const WiredClassifier<T> *nets, int64_t count, int64_t threads) {
-  int64_t next = 0;
-  together(threads < count ? threads : count, [&](int64_t, int64_t) {
-    for (;;) {
-      const int64_t mine = __atomic_fetch_add(&next, 1, __ATOMIC_RELAXED);
-      if (mine >= count) return;
-      train_wired(nets[mine]);
-    }
-  });
-}
+  void renew() const { loom.renew(); }
+};
 
 }  // namespace SW_WIDE
 }  // namespace sw
 
 SW_EXPORT(wired_step)(int64_t dtype, int64_t networks, int64_t count, int64_t threads) {
   if (dtype == 0)
-    sw::train_all_wired(reinterpret_cast<const sw::WiredClassifier<float> *>(networks), count, threads);
+    sw::train_all<float, sw::WiredCourse>(reinterpret_cast<const sw::WiredClassifier<float> *>(networks), count, threads);
   else
-    sw::train_all_wired(reinterpret_cast<const sw::WiredClassifier<double> *>(networks), count, threads);
+    sw::train_all<double, sw::WiredCourse>(reinterpret_cast<const sw::WiredClassifier<double> *>(networks), count, threads);
 }

@@ -3,6 +3,11 @@
 import math
 import statistics
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
 
 EXACT = 12  # pairs; up to here all 2ⁿ signs are tried
 _DRAWS = 100_000  # of signs, where there are more pairs
@@ -32,6 +37,26 @@ def mean_interval(values: Sequence[float], level: float = 0.95) -> Interval | No
     reach = _t_reach(level, count - 1) * statistics.stdev(values) / math.sqrt(count)
     mean = statistics.fmean(values)
     return mean - reach, mean + reach
+
+
+def percentiles(values: "NDArray[np.float64]") -> Interval | None:
+    """The middle 95 % of a statistic's resamplings; those that are not finite are left out, None where none is left.
+
+    Example:
+        >>> import numpy
+        >>> percentiles(numpy.append(numpy.arange(41.0), numpy.nan)), percentiles(numpy.array([numpy.nan]))
+        ((1.0, 39.0), None)
+
+    Reference:
+        Efron, Tibshirani (1993), "An Introduction to the Bootstrap", chapter 13.
+    """
+    import numpy as np
+
+    kept = values[np.isfinite(values)]
+    if not len(kept):
+        return None
+    low, high = np.quantile(kept, (0.025, 0.975))
+    return float(low), float(high)
 
 
 def welch(a: Sequence[float], b: Sequence[float], level: float = 0.95) -> tuple[Interval, float] | None:

@@ -3,8 +3,6 @@
 import torch
 from torch import Tensor, nn
 
-from sparsewire.errors import RequestError
-from sparsewire.models.wired.cells import KINDS
 from sparsewire.models.wired.network import Design, WiredNetwork, checked_design
 from sparsewire.structure.graphs import NetGraph
 
@@ -56,9 +54,7 @@ class WiredForward(WiredNetwork):
         *,
         generator: torch.Generator | None = None,
     ) -> None:
-        design = checked_design(Design(graph, n_inputs, n_outputs, cell, merge, readout), generator)
-        if KINDS[cell].recurrent:
-            raise RequestError(f"cell: found {cell!r}, which reads sequences, expected 'relu' or 'tanh'")
+        design = checked_design(Design(graph, n_inputs, n_outputs, cell, merge, readout), generator, recurrent=False)
         super().__init__(design, generator)
 
     def forward(self, input: Tensor) -> Tensor:

@@ -31,11 +31,16 @@ class Design(NamedTuple):
     gate_masks: str = "tiled"
 
 
-def checked_design(design: Design, generator: torch.Generator | None) -> Design:
+def checked_design(design: Design, generator: torch.Generator | None, recurrent: bool | None = None) -> Design:
     """The same with whole numbers as ints.
 
+    Args:
+        design: what was asked for.
+        generator: where weights would be drawn from.
+        recurrent: whether its cell has to have a state; None: it may.
+
     Raises:
-        RequestError: no graph, no generator, or a number that is not whole or less than 1.
+        RequestError: no graph, no generator, a cell of the other kind, or a number that is not whole or less than 1.
         UnknownNameError: no such cell, merge, readout or order of gate masks.
     """
     if not isinstance(design.graph, NetGraph):
@@ -50,6 +55,10 @@ def checked_design(design: Design, generator: torch.Generator | None) -> Design:
     for what, name, known in chosen:
         if not isinstance(name, str) or name not in known:
             raise UnknownNameError(what, str(name), known)
+    if recurrent is not None and KINDS[design.cell].recurrent != recurrent:
+        is_other = "has no state" if recurrent else "reads sequences"
+        *first, last = (repr(name) for name, kind in KINDS.items() if kind.recurrent == recurrent)
+        raise RequestError(f"cell: found {design.cell!r}, which {is_other}, expected {', '.join(first)} or {last}")
     if generator is not None:
         checked_generator(generator)
     n_inputs, n_outputs = whole("n_inputs", design.n_inputs, least=1), whole("n_outputs", design.n_outputs, least=1)

@@ -2,13 +2,11 @@
 
 import torch
 from torch import Tensor, nn
-from torch.nn.utils.rnn import PackedSequence, pad_packed_sequence
+from torch.nn.utils.rnn import PackedSequence
 
-from sparsewire.errors import RequestError
-from sparsewire.execution.recurrent_sequences import checked_lengths
-from sparsewire.models.wired.cells import KINDS
 from sparsewire.models.wired.native_states import last_states
 from sparsewire.models.wired.network import Design, WiredNetwork, checked_design
+from sparsewire.models.wired.sequences import checked_sequences
 from sparsewire.structure.graphs import NetGraph
 
 
@@ -66,11 +64,7 @@ class WiredRecurrent(WiredNetwork):
         gate_masks: str = "tiled",
         generator: torch.Generator | None = None,
     ) -> None:
-        design = checked_design(Design(graph, n_inputs, n_outputs, cell, merge, readout, gate_masks), generator)
-        if not KINDS[cell].recurrent:
-            raise RequestError(
-                f"cell: found {cell!r}, which has no state, expected 'rnn_tanh', 'rnn_relu', 'gru' or 'lstm'"
-            )
+        design = checked_design(Design(graph, n_inputs, n_outputs, cell, merge, readout, gate_masks), generator, True)
         super().__init__(design, generator)
 
     def forward(self, input: Tensor | PackedSequence, lengths: Tensor | None = None) -> Tensor:
@@ -83,13 +77,7 @@ class WiredRecurrent(WiredNetwork):
         Raises:
             RequestError: the input has another number of dimensions, or lengths are given that cannot be.
         """
-        if isinstance(input, PackedSequence):
-            if lengths is not None:
-                raise RequestError("lengths: found some with a PackedSequence, which has its own; leave them out")
-            input, lengths = pad_packed_sequence(input, batch_first=True)
-        if input.dim() != 3:
-            raise RequestError(f"input: found shape {tuple(input.shape)}, expected (batch, steps, n_inputs)")
-        lengths = checked_lengths(lengths, *input.shape[:2])
+        input, lengths = checked_sequences(input, lengths)
         last_steps = last_states(self, input, lengths)
         if last_steps is not None:
             logits: Tensor = self.readout(last_steps.index_select(1, self.read))

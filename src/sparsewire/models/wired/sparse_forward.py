@@ -103,9 +103,7 @@ class SparseWiredForward(nn.Module):
         generator: torch.Generator | None = None,
     ) -> None:
         super().__init__()
-        design = checked_design(Design(graph, n_inputs, n_outputs, cell, merge, readout), generator)
-        if KINDS[cell].recurrent:
-            raise RequestError(f"cell: found {cell!r}, which reads sequences, expected 'relu' or 'tanh'")
+        design = checked_design(Design(graph, n_inputs, n_outputs, cell, merge, readout), generator, recurrent=False)
         _, self.n_inputs, self.n_outputs, self.cell, self.merge, self.reads, _ = design
         self.graph_sizes: tuple[int, ...] = graph.sizes
         self.graph_junctions: tuple[Junction, ...] = tuple(graph.blocks)

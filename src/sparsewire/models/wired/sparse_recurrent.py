@@ -6,15 +6,14 @@ import numpy as np
 import torch
 from scipy import sparse
 from torch import Tensor, nn
-from torch.nn.utils.rnn import PackedSequence, pad_packed_sequence
+from torch.nn.utils.rnn import PackedSequence
 
-from sparsewire.errors import RequestError
 from sparsewire.execution.recurrent import SparseGRU, SparseLSTM, SparseRNN
 from sparsewire.execution.recurrent_module import SparseRecurrent
-from sparsewire.execution.recurrent_sequences import checked_lengths
 from sparsewire.models.wired.cells import KINDS, new_cell
 from sparsewire.models.wired.junction_masks import wire_blocks
 from sparsewire.models.wired.network import Design, checked_design
+from sparsewire.models.wired.sequences import checked_sequences
 from sparsewire.models.wired.wires import Wire, places_read, wires_of
 from sparsewire.models.zoo.layers import linear
 from sparsewire.structure.blocks import Block, Junction
@@ -68,11 +67,7 @@ class SparseWiredRecurrent(nn.Module):
         generator: torch.Generator | None = None,
     ) -> None:
         super().__init__()
-        design = checked_design(Design(graph, n_inputs, n_outputs, cell, merge, readout), generator)
-        if not KINDS[cell].recurrent:
-            raise RequestError(
-                f"cell: found {cell!r}, which has no state, expected 'rnn_tanh', 'rnn_relu', 'gru' or 'lstm'"
-            )
+        design = checked_design(Design(graph, n_inputs, n_outputs, cell, merge, readout), generator, recurrent=True)
         _, self.n_inputs, self.n_outputs, self.cell, self.merge, self.reads, _ = design
         self.graph_sizes: tuple[int, ...] = graph.sizes
         self.graph_junctions: tuple[Junction, ...] = tuple(graph.blocks)
@@ -96,13 +91,7 @@ class SparseWiredRecurrent(nn.Module):
         Raises:
             RequestError: the input has another number of dimensions, or lengths are given that cannot be.
         """
-        if isinstance(input, PackedSequence):
-            if lengths is not None:
-                raise RequestError("lengths: found some with a PackedSequence, which has its own; leave them out")
-            input, lengths = pad_packed_sequence(input, batch_first=True)
-        if input.dim() != 3:
-            raise RequestError(f"input: found shape {tuple(input.shape)}, expected (batch, steps, n_inputs)")
-        lengths = checked_lengths(lengths, *input.shape[:2])
+        input, lengths = checked_sequences(input, lengths)
         rows = torch.arange(len(input), device=input.device)
         last = -1 if lengths is None else lengths.to(input.device) - 1
         ends = [layer[rows, last] for layer in self._layers(input)]

@@ -5,6 +5,7 @@ from torch import Tensor, nn
 from torch.nn.utils.rnn import PackedSequence
 
 from sparsewire.errors import RequestError
+from sparsewire.models.sequence_classifier import lengths_of
 from sparsewire.models.wired.cells import KINDS
 from sparsewire.structure.blocks import checked_generator, whole
 
@@ -94,7 +95,4 @@ class WiredSequences(nn.Module):
         Args:
             symbols: int64, shape (batch, steps).
         """
-        if self.padding is None:
-            return torch.full((len(symbols),), symbols.shape[1])
-        places = torch.arange(1, symbols.shape[1] + 1, device=symbols.device)
-        return ((symbols != self.padding) * places).amax(1).clamp_(min=1)
+        return lengths_of(symbols, self.padding)
