@@ -150,7 +150,7 @@ def main() -> None:
     parser.add_argument("--cells", nargs="+", default=list(CELLS), choices=list(CELLS))
     parser.add_argument("--graphs", type=int, default=1, help="of each family and cell")
     parser.add_argument("--nodes", type=int, help="of every graph, instead of 10 to 50")
-    parser.add_argument("--steps", type=int, default=147, help="steps of ours in a round")
+    parser.add_argument("--steps", type=int, default=146, help="steps of ours in a round, at most an epoch (146)")
     parser.add_argument("--plain-steps", type=int, default=2, help="steps of the plain loop in a round")
     parser.add_argument("--check", type=int, default=10, help="steps whose losses are compared; 0: none")
     parser.add_argument("--rounds", type=int, default=3)

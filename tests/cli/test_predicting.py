@@ -65,6 +65,11 @@ def test_a_graph_unlike_those_it_learnt_from_is_named(here: Path) -> None:
     assert told.count("note:") == 1
 
 
+def test_more_than_the_networks_can_tell_of_is_said(here: Path) -> None:
+    told = do(here / "path6.graphml", "--predictor", here / "p.safetensors", "--coverage", "0.99").stdout
+    assert "note: 16 networks cannot tell of more than 94.1 %; that is shown" in told
+
+
 def test_as_json(here: Path) -> None:
     graphs = [here / "path6.graphml", here / "path40.graphml"]
     result = do(*graphs, "--predictor", here / "p.safetensors", "--json", "--coverage", "0.5")

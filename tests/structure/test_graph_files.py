@@ -78,6 +78,11 @@ def test_the_same_graph_gives_the_same_bytes(tmp_path, suffix):
         ("a.csv", "\ufeffSource;Target;Weight\n0;2;1\n2;3;1.0\n1;3;1e0\n0;3;1\n"),
         ("a.CSV", 'u,v\n"0","2"\n"2","3"\n1,3\n0,3\n'),
         ("a.edgelist", "0 2 {}\n2 3 {'weight': 1.0}\n1 3 {'colour': 'red, or not', 'weight': 1}\n0 3 {'a b': 2}\n"),
+        ("a.csv", "id1,id2\n0,2\n2,3\n1,3\n0,3\n"),
+        ("a.csv", "node1,node2,weight\n0,2,1\n2,3,1\n1,3,1\n0,3,1\n"),
+        ("a.csv", "from_node,to_node,weight\na,c,1\nc,d,1\nb,d,1\na,d,1\n"),
+        ("a.edgelist", '0 2 {}\n2 3 {"weight": 1.0}\n1 3 {"a": "b", "weight" : 1}\n0 3 {"b": 2}\n'),
+        ("a.edges", "9 7\n9999999999999999999 9\n8 9999999999999999999\n7 9999999999999999999\n"),
         ("a.edges", "00 02\n2 3\n1 3\n0 3\n"),
         ("a.edges", "-5 7\n7 1000000000000\n0 1000000000000\n-5 1000000000000\n"),
         ("a.edges", "in1 hidden\nhidden out\nin2 out\nin1 out\n"),  # not by their names: the edges keep their direction
@@ -85,6 +90,38 @@ def test_the_same_graph_gives_the_same_bytes(tmp_path, suffix):
 )
 def test_lists_by_hand(tmp_path, name, text):
     assert read_graph(written(tmp_path, name, text)) == SMALL
+
+
+def test_attributes_in_json_have_a_weight(tmp_path):
+    text = '0 1 {"weight": 2.5}\n'
+    assert read_graph(written(tmp_path, "a.edgelist", text)).blocks[0, 1].data.tolist() == [2.5]
+
+
+def test_an_edge_between_words_is_one_where_words_come_again(tmp_path):
+    assert read_graph(written(tmp_path, "a.edges", "a b\n0 1\n1 b\n")).edges == 3
+    assert read_graph(written(tmp_path, "a.edges", "a b\n")).edges == 1
+    assert read_graph(written(tmp_path, "a.edges", "0 1\na b\n")).edges == 2
+
+
+def test_defaults_of_graphml_hold_where_nothing_is_said(tmp_path):
+    text = (
+        '<graphml><key id="w" for="edge" attr.name="weight"><default>2.5</default></key>'
+        '<key id="l" for="node" attr.name="layer"><default> 1 </default></key><key id="c"><default>9</default></key>'
+        '<graph edgedefault="directed"><node id="0"><data key="l">0</data></node><node id="1"/><node id="2"/>'
+        '<edge source="0" target="1"/><edge source="0" target="2"><data key="w">4</data></edge></graph></graphml>'
+    )
+    graph = read_graph(written(tmp_path, "a.graphml", text))
+    assert graph.sizes == (1, 2)
+    assert graph.blocks[0, 1].toarray().tolist() == [[2.5], [4.0]]
+    with pytest.raises(DataError, match="line 1: the weight is 'much'"):
+        read_graph(written(tmp_path, "a.graphml", text.replace("2.5", "much")))
+
+
+def test_data_of_nodes_outside_the_graph_is_not_read(tmp_path):
+    key = '<key id="l" for="node" attr.name="layer"/>'
+    stray = '<desc><node id="0"><data key="l">3</data></node></desc>'
+    with pytest.raises(DataError, match="found no nodes"):
+        read_graph(written(tmp_path, "a.graphml", f"<graphml>{key}{stray}<graph/></graphml>"))
 
 
 def test_a_line_of_one_label_is_a_node(tmp_path):

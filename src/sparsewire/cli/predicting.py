@@ -71,7 +71,7 @@ def predict(graphs: tuple[Path, ...], source: Path, coverage: float, as_json: bo
         give_json(_as_dict(source, predictor, coverage, ranked))
         return
     _show(ranked, coverage)
-    _remark(ranked, predictor)
+    _remark(ranked, predictor, coverage)
 
 
 def _looked_at(graphs: Sequence[Path], predictor: "Predictor", source: Path) -> "list[GraphProperties]":
@@ -113,13 +113,16 @@ def _show(ranked: list[_Ranked], coverage: float) -> None:
     table(columns, rows)
 
 
-def _remark(ranked: list[_Ranked], predictor: "Predictor") -> None:
+def _remark(ranked: list[_Ranked], predictor: "Predictor", coverage: float) -> None:
     mean, low, high = predictor.r2
     notes = "".join(f", {name} {text}" for name, text in predictor.notes.items())
     say(
         f"Predicted by: {predictor.regressor} of {len(predictor.misses):,} networks{notes}. On networks held back its "
         f"R² is {mean:.2f} ({low:.2f} to {high:.2f})."
     )
+    most = len(predictor.misses) / (len(predictor.misses) + 1)
+    if coverage > most:
+        say(f"note: {len(predictor.misses):,} networks cannot tell of more than {100 * most:.3g} %; that is shown")
     for one in ranked:
         if one.outside:
             say(f"note: {one.graph} is unlike what it learnt from: {_listed(one.outside)}; do not rely on it")

@@ -23,8 +23,9 @@ def read_graph(path: str | os.PathLike[str], *, most_edges: int = 20_000_000) ->
 
     The end of the name says what it is: .edges, .edgelist, .txt, .tsv or .csv is a list with one edge a line, "source
     target" or "source target weight", between them blanks, a comma or a semicolon; lines that begin with # or % are
-    comments, a first line of names such as "source,target" is left out, and a line of one label is a node. .graphml or
-    .xml is GraphML of one graph.
+    comments, and a line of one label is a node. A first line that names the columns is left out: "source,target" and
+    the like, one that ends in "weight", and two words that are the only labels without a number. .graphml or .xml is
+    GraphML of one graph.
 
     Where all labels are whole numbers, an edge leads from the smaller to the larger. Between other labels edges keep
     their direction in a list, and in GraphML with edgedefault="directed"; in undirected GraphML they lead from the node

@@ -17,8 +17,8 @@ _LONGEST_LINE = 1 << 16  # bytes
 _LAYERS = "sparsewire layers"
 _HEADS = {("source", "target"), ("from", "to"), ("u", "v"), ("src", "dst"), ("tail", "head")}
 # What networkx's write_edgelist puts behind an edge.
-_ATTRIBUTES = re.compile(r"\{(?:.*'weight': *(?P<weight>[^,}]*))?.*\}")
-_NUMBER = re.compile(r"-?[0-9]{1,18}")
+_ATTRIBUTES = re.compile(r"\{(?:.*(?P<quote>['\"])weight(?P=quote) *: *(?P<weight>[^,}]*))?.*\}")
+_NUMBER = re.compile(r"-?[0-9]{1,40}")
 
 
 def read_edge_list(file: BinaryIO, shown: str, most: int) -> tuple[LabelledEdges, list[int]]:
@@ -62,6 +62,7 @@ def read_edge_list(file: BinaryIO, shown: str, most: int) -> tuple[LabelledEdges
                 raise ValueError(f"there are more than {most:,} edges or nodes; most_edges= allows more")
         except (ValueError, csv.Error) as cause:
             raise DataError(f"{shown}, line {number}: {cause}") from None
+    _leave_out_names(places, ends, weights, lines)
     stated = _stated(places, sizes, shown)
     columns = (np.array(ends[::2], np.int64), np.array(ends[1::2], np.int64), np.array(weights, np.float64))
     return LabelledEdges(list(places), *columns, directed=True, stated=stated), lines
@@ -121,11 +122,27 @@ def _fields(line: bytes, *, is_first: bool) -> list[str]:
         fields = next(csv.reader([text], delimiter=";" if ";" in text and "," not in text else ",", strict=True))
     else:
         fields = re.split(r"\s*[,;]\s*|\s+", text) if "," in text or ";" in text else text.split()
-    if is_first and tuple(field.lower() for field in fields[:2]) in _HEADS:
+    if is_first and (tuple(field.lower() for field in fields[:2]) in _HEADS or _is_weight(fields[2:])):
         return []
     if len(fields) > 3:
         raise ValueError(f"found {len(fields)} fields, expected source, target and perhaps a weight")
     return fields
+
+
+def _is_weight(fields: list[str]) -> bool:
+    return [field.lower() for field in fields] == ["weight"]
+
+
+def _leave_out_names(places: dict[Hashable, int], ends: list[int], weights: list[float], lines: list[int]) -> None:
+    """Takes out a first edge between two words where all other labels are numbers: it names the columns."""
+    words = [label for label in places if not isinstance(label, int)]
+    if len(words) != 2 or words != list(places)[:2] or ends[:2] != [0, 1] or min(ends[2:], default=0) < 2:
+        return
+    for word in words:
+        del places[word]
+    places.update({label: place - 2 for label, place in places.items()})
+    ends[:] = [place - 2 for place in ends[2:]]
+    del weights[0], lines[0]
 
 
 def _label(text: str) -> Hashable:
@@ -137,7 +154,7 @@ def _label(text: str) -> Hashable:
 def _weight(text: str) -> float:
     if text[:1] == "{":
         found = _ATTRIBUTES.fullmatch(text)
-        if found and found["weight"] is None and "'weight'" not in text:
+        if found and found["weight"] is None and not re.search(r"(['\"])weight\1", text):
             return 1.0
         text = found["weight"] if found and found["weight"] else text
     try:

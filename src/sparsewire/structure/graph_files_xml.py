@@ -18,14 +18,14 @@ _PORTION = 1 << 16  # bytes
 _LONGEST_TAG = 1 << 20  # bytes
 _LONGEST_TEXT = 1 << 12  # characters, of a value that is read
 _DEEPEST = 64
-_NUMBER = re.compile(r"-?[0-9]{1,18}")
+_NUMBER = re.compile(r"-?[0-9]{1,40}")
 _REFUSED = {"hyperedge": "an edge of many ends", "port": "a port"}
 
 
 def read_graphml(file: BinaryIO, shown: str, most: int) -> tuple[LabelledEdges, list[int]]:
     """The one graph in a GraphML file, and the line of each edge.
 
-    Of the data, "layer" of nodes and "weight" of edges are read.
+    Of the data, "layer" of nodes and "weight" of edges are read, and the defaults that their keys state.
 
     Args:
         file: opened for reading bytes.
@@ -107,6 +107,9 @@ class _Reading:
         self.path: list[str] = []
         self.text: list[str] | None = None
         self.key = ""
+        self.depth = 0  # of the element whose text is read
+        self.default_weight = 1.0
+        self.default_layer: object = None
         self.parser = expat.ParserCreate()
         self.parser.StartElementHandler = self.begin
         self.parser.EndElementHandler = self.end
@@ -128,9 +131,14 @@ class _Reading:
             self.begin_key(attributes)
         elif self.path[:-1] == ["graphml", "graph"] and name in ("node", "edge"):
             self.begin_node(attributes) if name == "node" else self.begin_edge(attributes)
-        elif name == "data" and len(self.path) == 4:
+        elif name == "data" and len(self.path) == 4 and self.path[1] == "graph":
             self.key = self.keys.get(f"{self.path[2]} {attributes.get('key', '')}", "")
-            self.text = [] if self.key else None
+            self.begin_text()
+        elif name == "default" and self.path[:-1] == ["graphml", "key"]:
+            self.begin_text()
+
+    def begin_text(self) -> None:
+        self.text, self.depth = [] if self.key else None, len(self.path)
 
     def begin_graph(self, attributes: Mapping[str, str]) -> None:
         self.graphs += 1
@@ -141,24 +149,24 @@ class _Reading:
         self.directed = attributes.get("edgedefault") == "directed"
 
     def begin_key(self, attributes: Mapping[str, str]) -> None:
-        of, name = attributes.get("for", "all"), attributes.get("attr.name")
+        of, name, self.key = attributes.get("for", "all"), attributes.get("attr.name"), ""
         for element, read in (("node", "layer"), ("edge", "weight")):
             if name == read and of in (element, "all"):
-                self.keys[f"{element} {attributes.get('id', '')}"] = read
+                self.keys[f"{element} {attributes.get('id', '')}"] = self.key = read
 
     def begin_node(self, attributes: Mapping[str, str]) -> None:
         label = _needed(attributes, "node", "id")
         if label in self.places:
             raise ValueError(f"found node {label[:40]!r} a second time, expected each once")
         self.places[label] = len(self.places)
-        self.layers.append(None)
+        self.layers.append(self.default_layer)
         self.check_number(len(self.places))
 
     def begin_edge(self, attributes: Mapping[str, str]) -> None:
         self.ends.append((_needed(attributes, "edge", "source"), _needed(attributes, "edge", "target")))
         if attributes.get("directed", str(self.directed).lower()) != str(self.directed).lower():
             raise ValueError("found directed and undirected edges in one graph, expected all alike")
-        self.weights.append(1.0)
+        self.weights.append(self.default_weight)
         self.lines.append(self.parser.CurrentLineNumber)
         self.check_number(len(self.ends))
 
@@ -167,20 +175,28 @@ class _Reading:
             raise ValueError(f"there are more than {self.most:,} edges or nodes; most_edges= allows more")
 
     def read(self, text: str) -> None:
-        if self.text is not None and len(self.path) == 4:
+        if self.text is not None and len(self.path) == self.depth:
             self.text.append(text)
             if len(self.text) > _LONGEST_TEXT or len(text) > _LONGEST_TEXT:
                 raise ValueError(f"a value is longer than {_LONGEST_TEXT:,} characters, expected a number")
 
     def end(self, _: str) -> None:
-        if len(self.path) == 4 and self.text is not None:
-            value = "".join(self.text).strip()
+        if self.text is not None and len(self.path) == self.depth:
+            self.end_text("".join(self.text).strip(), is_default=self.path[-1] == "default")
             self.text = None
-            if self.key == "weight":
-                self.weights[-1] = _finite(value)
-            else:
-                self.layers[-1] = int(value) if _NUMBER.fullmatch(value) else value
         self.path.pop()
+
+    def end_text(self, value: str, *, is_default: bool) -> None:
+        if self.key == "weight":
+            weight = _finite(value)
+            if is_default:
+                self.default_weight = weight
+            else:
+                self.weights[-1] = weight
+        elif is_default:
+            self.default_layer = _layer(value)
+        else:
+            self.layers[-1] = _layer(value)
 
     def listed(self, shown: str) -> LabelledEdges:
         columns = np.empty((len(self.ends), 2), np.int64)
@@ -203,6 +219,10 @@ def _needed(attributes: Mapping[str, str], element: str, name: str) -> str:
     if name not in attributes:
         raise ValueError(f"found <{element}> without {name}, expected it")
     return attributes[name]
+
+
+def _layer(text: str) -> int | str:
+    return int(text) if _NUMBER.fullmatch(text) else text
 
 
 def _finite(text: str) -> float:

@@ -14,8 +14,8 @@ from sparsewire.errors import RequestError, UnknownNameError
 @pytest.mark.parametrize(
     "column",
     [[1, 2, 3], (1.0, 2.0, 3.0), np.array([1, 2, 3], np.uint8), torch.tensor([1.0, 2, 3], requires_grad=True),
-     pd.Series([1, 2, 3], index=[7, 8, 9]), np.array([1, 2, 3], object)],
-    ids=["list", "tuple", "array", "tensor", "series", "objects"],
+     torch.tensor([1, 2, 3], dtype=torch.bfloat16), pd.Series([1, 2, 3], index=[7, 8, 9]), np.array([1, 2, 3], object)],
+    ids=["list", "tuple", "array", "tensor", "bfloat16", "series", "objects"],
 )  # fmt: skip
 def test_a_column_may_be_many_things(column: Any) -> None:
     table = feature_table({"a": column, "b": [True, False, True]})
@@ -53,6 +53,7 @@ def test_a_choice_of_columns() -> None:
         ({"a": [1, float("inf")]}, r"features\['a'\]: number 1 is inf"),
         ({"a": [1e31]}, "number 0 is 1e\\+31, expected finite ones of at most 1e\\+30"),
         ({"a": [10**400]}, r"features\['a'\]: found 1000"),
+        ({"a": torch.eye(2).to_sparse()}, r"features\['a'\]: .*; expected one number for each network"),
         ({"a": ["many"]}, "found .*'many'.*, expected numbers"),
         ({"a": [None, 1]}, "found None, expected numbers"),
         ({"a": [1j]}, "expected numbers"),
@@ -69,6 +70,7 @@ def test_bad_features_get_one_message(features: Any, told: str) -> None:
     ("accuracy", "told"),
     [
         ([1, 2], "accuracy: found 2 numbers, expected 3"),
+        ([1e-200, 2e-200, 3e-200], "accuracy: all 3 are 1e-200, expected numbers that differ"),
         ([1, 1, 1], "accuracy: all 3 are 1, expected numbers that differ"),
         ([1, 2, float("nan")], "accuracy: number 2 is nan"),
         ("high", "accuracy: found .*'high'"),

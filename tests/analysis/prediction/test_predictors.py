@@ -1,5 +1,7 @@
 """The predictor: as good as its regressor, honest about how far off it may be, and the same after it was saved."""
 
+import copy
+import pickle
 from pathlib import Path
 from typing import Any
 
@@ -97,6 +99,14 @@ def test_the_generator_decides() -> None:
         return told
 
     assert found(1) == found(1) != found(2)
+
+
+def test_a_copy_and_a_pickle_predict_the_same() -> None:
+    features, accuracy = made(12)
+    predictor = Predictor.fit(features, accuracy, "bayesian_ridge", notes={"cell": "gru"})
+    for other in (copy.deepcopy(predictor), pickle.loads(pickle.dumps(predictor))):  # noqa: S301
+        assert repr(other) == repr(predictor)
+        assert np.array_equal(other.predict(features).low, predictor.predict(features).low)
 
 
 def test_notes_are_kept_and_locked() -> None:

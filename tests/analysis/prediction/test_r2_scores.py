@@ -106,6 +106,16 @@ def test_where_all_held_back_are_the_same_r2_is_nan() -> None:
     assert np.isnan(accuracy_r2({"a": accuracy}, accuracy, regressors=["bayesian_ridge"])["bayesian_ridge"])
 
 
+@pytest.mark.parametrize("same", [0.1, 0.3, 50.592])
+def test_equal_accuracies_have_no_r2_however_their_mean_is_rounded(same: float) -> None:
+    """The mean of three 0.1 is another number, and R² would be minus 10³²."""
+    assert np.isnan(r2_of(np.zeros(3), np.full(3, same)))
+    targets = np.append(np.full(5, same), same + 1)
+    mean, low, _ = with_interval(np.full((1, 6), targets.mean()), targets, seed=0)
+    assert mean == 0
+    assert low > -20
+
+
 def test_r2_by_hand() -> None:
     targets = np.array([1.0, 2.0, 3.0])  # around the mean: 1 + 0 + 1
     assert r2_of(targets, targets) == 1
@@ -121,6 +131,7 @@ def test_r2_by_hand() -> None:
     [
         ({"split": "papers"}, "no split is named 'papers'; did you mean 'paper'"),
         ({"split": None}, "no split is named 'None'"),
+        ({"regressors": 5}, "regressors: found 5, expected some of bayesian_ridge"),
         ({"regressors": ["forest"]}, "no regressor is named 'forest'"),
         ({"folds": 1, "split": "cross_validation"}, "folds: found 1"),
         ({"repeats": 0}, "repeats: found 0, expected a whole number of at least 1"),

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 
-from sparsewire.analysis.topology.small_world import ring_lattice, small_worldness
+from sparsewire.analysis.topology.small_world import SmallWorldness, ring_lattice, small_worldness
 from sparsewire.errors import RequestError
 
 
@@ -40,6 +40,14 @@ def test_what_would_be_divided_by_nothing_is_nan():
     assert math.isnan(found.sigma)
     assert math.isnan(found.clustering_z)
     assert math.isnan(measured(nx.empty_graph(4)).propensity)
+
+
+def test_random_graphs_that_are_all_alike_are_no_measure():
+    star = measured(nx.star_graph(4), draws=3)  # the only graph with these degrees
+    assert math.isnan(star.path_length_z)
+    alike = SmallWorldness(0.1, 2.5, (0.1, 0.1, 0.1), (2.0, 2.0, 2.0), 0.1, 5.0)
+    assert math.isnan(alike.clustering_z)
+    assert math.isnan(alike.propensity)
 
 
 @pytest.mark.parametrize("nodes", [1, 2, 3, 4, 7, 8])

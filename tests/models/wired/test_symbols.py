@@ -84,6 +84,14 @@ def test_it_learns_within_its_masks():
     assert NetGraph.from_model(model, own).edges == graph.edges
 
 
+def test_inputs_that_are_no_sequences_are_refused_and_none_at_all_are_taken():
+    model = WiredSequences(network(), 8, padding=0)
+    for shape in ((3,), (2, 0), (2, 3, 4)):
+        with pytest.raises(RequestError, match=r"input: found shape .*, expected \(batch, steps ≥ 1\) of symbols"):
+            model(torch.zeros(shape, dtype=torch.long))
+    assert model(torch.zeros(0, 5, dtype=torch.long)).shape == (0, 3)
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [

@@ -141,6 +141,11 @@ def test_trees_and_grids_are_those_of_networkx():
     assert grid(3, 4).sizes == (1, 2, 3, 3, 2, 1)
 
 
+def test_any_number_of_axes_of_one_node():
+    assert grid(*[1] * 99, 3) == grid(3)
+    assert kleinberg(1, dim=99, generator=seeded(0)).sizes == (1,)
+
+
 def nothing(**arguments):
     return {"generator": seeded(0), **arguments}
 
@@ -171,6 +176,7 @@ def nothing(**arguments):
         (erdos_renyi, nothing(n=5, p=-0.1), "p: found -0.1"),
         (erdos_renyi, nothing(n=1 << 29, p=0.0), "n: found 536870912, expected less than"),
         (stochastic_block, nothing(sizes=[], p=[]), "sizes: found none"),
+        (stochastic_block, nothing(sizes=5, p=GROUPS), "sizes: found 5, expected the number of nodes of each group"),
         (stochastic_block, nothing(sizes=[2, 0], p=GROUPS), r"sizes\[1\]: found 0"),
         (stochastic_block, nothing(sizes=[2, 2], p=[[0.5]]), "p: found rows of 1 entries, expected 2 × 2"),
         (stochastic_block, nothing(sizes=[2, 2], p=3), "p: found 3, expected a table of 2 × 2"),
@@ -190,6 +196,7 @@ def nothing(**arguments):
         (kleinberg, nothing(side=3, q=0.5), "q: found 0.5"),
         (kleinberg, nothing(side=3, r=-1), "r: found -1"),
         (kleinberg, nothing(side=10_000), "side: found 10000 in 2 dimensions"),
+        (kleinberg, nothing(side=2, dim=10**12), "side: found 2 in 1000000000000 dimensions"),
         (random_regular, nothing(n=4, d=4), "d: found 4, expected less than 4"),
         (
             random_regular,
@@ -208,6 +215,7 @@ def nothing(**arguments):
         (tree, {"branching": 0, "height": 1}, "branching: found 0"),
         (tree, {"branching": 2, "height": -1}, "height: found -1"),
         (tree, {"branching": 2, "height": 40}, "height, the nodes of the tree: found"),
+        (tree, {"branching": 1, "height": 10**12}, "height, the nodes of the tree: found 1000000000001"),
         (tree, {"branching": 2, "height": 10**9}, "height: found 1000000000"),
         (tree, {"branching": 2, "height": 1, "root": "top"}, "root: found 'top'"),
         (rewired_graph, nothing(graph=nx.path_graph(3)), "graph: found Graph, expected a NetGraph"),

@@ -1,10 +1,12 @@
 """Samples: ranges are kept, functions are followed, and draws hang on the generator alone."""
 
+import numpy as np
 import pytest
 import torch
 
 from sparsewire.errors import RequestError
 from sparsewire.structure.priors.attachment import barabasi_albert
+from sparsewire.structure.priors.plain_shapes import tree
 from sparsewire.structure.priors.random_edges import erdos_renyi
 from sparsewire.structure.priors.sampling import drawn_parameters, sample_graphs
 from sparsewire.structure.priors.small_worlds import watts_strogatz
@@ -37,6 +39,19 @@ def test_ranges_are_whole_or_not():
     assert {one["n"] for one in drawn} == {2, 3, 4}
     assert all(0.5 <= one["p"] < 1 and one["q"] == one["n"] + one["p"] for one in drawn)
     assert max(one["p"] for one in drawn) > 0.95
+
+
+def test_numbers_of_numpy_and_functions_with_defaults():
+    assert drawn_parameters({"n": (np.int64(4), np.int64(4)), "k": lambda n, by=2: n // by}, seeded(0)) == {
+        "n": 4, "k": 2,
+    }  # fmt: skip
+
+
+def test_a_parameter_that_is_missing_and_a_family_of_one_graph_are_refused():
+    with pytest.raises(RequestError, match=r"^k: found none, but the family needs it"):
+        sample_graphs(watts_strogatz, 2, n=20, generator=seeded(0))
+    with pytest.raises(RequestError, match=r"^draw: found tree, which takes no generator"):
+        sample_graphs(tree, 2, branching=2, height=(1, 3), generator=seeded(0))
 
 
 @pytest.mark.parametrize(

@@ -5,12 +5,14 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 from sparsewire.errors import RequestError, UnknownNameError
 
 Numbers = NDArray[np.float64]
 LARGEST = 1e30  # squares of it still are numbers
+_LEAST_SPREAD = 1e-100  # and of this they are not 0
 
 
 @dataclass(frozen=True, eq=False)
@@ -99,15 +101,18 @@ def checked_accuracy(accuracy: Any, networks: int, least: int) -> Numbers:
         raise RequestError(f"accuracy: found {len(numbers)} numbers, expected {networks}, one for each network")
     if networks < least:
         raise RequestError(f"accuracy: found {networks} networks, expected at least {least} to fit and to test on")
-    if np.ptp(numbers) == 0:
+    if np.ptp(numbers) < _LEAST_SPREAD:
         raise RequestError(f"accuracy: all {networks} are {numbers[0]:g}, expected numbers that differ")
     return numbers
 
 
 def _column(argument: str, column: Any) -> Numbers:
     try:
-        found = np.atleast_1d(np.asarray(column.detach().cpu() if hasattr(column, "detach") else column))
-    except ValueError as cause:  # rows of different lengths
+        if isinstance(column, torch.Tensor):
+            column = column.detach().cpu()
+            column = column.float() if column.dtype == torch.bfloat16 else column  # numpy has none
+        found = np.atleast_1d(np.asarray(column))
+    except (ValueError, TypeError, RuntimeError) as cause:  # rows of different lengths, tensors that are not plain
         raise RequestError(f"{argument}: {cause}; expected one number for each network") from None
     if found.ndim != 1:
         raise RequestError(f"{argument}: found the shape {found.shape}, expected one number for each network")

@@ -1,6 +1,6 @@
 """Which features a prediction rests on: what is lost when one of them is shuffled among the networks."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -104,7 +104,7 @@ def checked_groups(groups: Mapping[str, Sequence[str]] | None, features: Sequenc
     if not isinstance(groups, Mapping) or not groups:
         raise RequestError(f"groups: found {groups!r}, expected a mapping from a group's name to its features")
     for group, names in groups.items():
-        if isinstance(names, str) or not len(names):
+        if isinstance(names, str) or not isinstance(names, Collection) or not len(names):
             raise RequestError(f"groups[{group!r}]: found {names!r}, expected the names of its features, as a list")
     return groups
 

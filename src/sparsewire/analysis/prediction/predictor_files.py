@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from sparsewire.analysis.prediction.held_out import Scaling
 from sparsewire.analysis.prediction.learnt_models import stored_model
-from sparsewire.analysis.prediction.predictors import Predictor, checked_notes
+from sparsewire.analysis.prediction.predictors import Predictor
 from sparsewire.analysis.prediction.r2_scores import R2
 from sparsewire.analysis.prediction.stored_parts import checked_part
 from sparsewire.errors import FileError, RequestError
@@ -118,5 +118,5 @@ def _put_together(about: Any, parts: Mapping[str, NDArray[Any]]) -> Predictor:
         floor=float(floor[0]),
         misses=misses,
         r2=R2(*map(float, r2)),
-        notes=checked_notes(about.get("notes") or {}),
+        notes=about.get("notes") or {},
     )

@@ -74,6 +74,9 @@ class Predictor:
     r2: R2
     notes: Mapping[str, str]
 
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "notes", checked_notes(self.notes))
+
     @classmethod
     def fit(
         cls, features: Mapping[str, Any], accuracy: Any, regressor: str = "random_forest", *, folds: int = 10,
@@ -104,7 +107,7 @@ class Predictor:
         scaling = Scaling.of(table.values)
         model = learnt_model(name, scaling(table.values), targets, seed)
         r2 = with_interval(predicted[None], targets, seed)
-        return cls(name, table.names, scaling, model, floor, misses, r2, checked_notes(notes or {}))
+        return cls(name, table.names, scaling, model, floor, misses, r2, notes or {})
 
     def predict(self, features: Mapping[str, Any], coverage: float = 0.9) -> Prediction:
         """What is predicted for new networks.
@@ -158,6 +161,9 @@ class Predictor:
         from sparsewire.analysis.prediction.predictor_files import read_predictor
 
         return read_predictor(path)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Predictor, (*({**vars(self), "notes": dict(self.notes)}.values()),)  # no copy takes a mapping proxy
 
     def __repr__(self) -> str:
         features = f"{len(self.names)} feature{'s' if len(self.names) != 1 else ''}"

@@ -124,7 +124,7 @@ def r2_of(predicted: Numbers, targets: Numbers) -> float:
         >>> r2_of(np.array([1.0, 2.0, 4.0]), np.array([1.0, 2.0, 3.0]))
         0.5
     """
-    around = float(((targets - targets.mean()) ** 2).sum())
+    around = _around(targets)
     return 1 - float(((targets - predicted) ** 2).sum()) / around if around else float("nan")
 
 
@@ -149,11 +149,16 @@ def with_interval(predicted: Numbers, targets: Numbers, seed: int) -> R2:
     for _ in range(_DRAWS):
         places = random.integers(len(targets), size=len(targets))
         chosen = targets[places]
-        around = ((chosen - chosen.mean()) ** 2).sum()
-        if around > 0:  # a draw of one network alone has no R²
+        around = _around(chosen)
+        if around > 0:  # a draw of equal accuracies alone has no R²
             drawn.append(1 - errors[random.integers(len(errors)), places].sum() / around)
     low, high = np.quantile(drawn, [(1 - _LEVEL) / 2, (1 + _LEVEL) / 2])
     return R2(mean, min(mean, float(low)), max(mean, float(high)))
+
+
+def _around(targets: Numbers) -> float:
+    """Σ (target - mean)²; of equal ones 0, which the rounded mean of them would miss."""
+    return float(((targets - targets.mean()) ** 2).sum()) if np.ptp(targets) > 0 else 0.0
 
 
 def _papers(name: str, table: FeatureTable, targets: Numbers, seed: int) -> float:

@@ -1,7 +1,7 @@
 """The regressors by name: what learns to predict a number from features."""
 
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from importlib import import_module
 from typing import Any
@@ -91,7 +91,7 @@ def checked_regressors(names: Sequence[str] | None) -> tuple[str, ...]:
     """
     if names is None:
         return REGRESSORS
-    if isinstance(names, str) or not len(names):
+    if isinstance(names, str) or not isinstance(names, Collection) or not len(names):
         raise RequestError(f"regressors: found {names!r}, expected some of {', '.join(REGRESSORS)}, as a list")
     for name in names:
         if name not in REGRESSORS:

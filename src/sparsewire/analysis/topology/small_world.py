@@ -76,7 +76,7 @@ class SmallWorldness:
 
     @property
     def clustering_z(self) -> float:
-        """(C - mean of C_random) / its standard deviation over the draws; NaN of fewer than two draws."""
+        """(C - mean of C_random) / its standard deviation over the draws; NaN where these are all the same."""
         return _z(self.clustering, self.random_clustering)
 
     @property
@@ -163,7 +163,8 @@ def _measured(joined: Neighbours, sources: int | None) -> tuple[float, float]:
 
 
 def _mean(values: tuple[float, ...]) -> float:
-    return sum(values) / len(values)
+    # Rounding would make the mean of equal numbers another one, and a quotient of differences out of nothing.
+    return values[0] if min(values) == max(values) else sum(values) / len(values)
 
 
 def _ratio(one: float, other: float) -> float:
@@ -171,6 +172,6 @@ def _ratio(one: float, other: float) -> float:
 
 
 def _z(value: float, others: tuple[float, ...]) -> float:
-    if len(others) < 2:
+    if min(others) == max(others):
         return math.nan
-    return _ratio(value - _mean(others), float(np.std(others, ddof=1)))
+    return (value - _mean(others)) / float(np.std(others, ddof=1))

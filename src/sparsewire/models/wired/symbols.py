@@ -77,11 +77,16 @@ class WiredSequences(nn.Module):
         Args:
             input: int64 symbols (batch, steps), or a PackedSequence of such.
             lengths: whole numbers (batch,), the steps that count of each sequence; None: `padding` says, or all.
+
+        Raises:
+            RequestError: the input has another number of dimensions or no step, or lengths are given that cannot be.
         """
         if isinstance(input, PackedSequence):
             embedded = input._replace(data=self.embedding(input.data))
         else:
-            if lengths is None and self.padding is not None:
+            if input.dim() != 2 or not input.shape[1]:
+                raise RequestError(f"input: found shape {tuple(input.shape)}, expected (batch, steps ≥ 1) of symbols")
+            if lengths is None and self.padding is not None and len(input):
                 lengths = self.lengths(input)
                 input = input[:, : int(lengths.max())]  # later steps change nothing that is read
                 lengths = None if self.reads_padding else lengths

@@ -36,7 +36,8 @@ def tree(branching: int, height: int, *, root: Root = "source") -> NetGraph:
         raise RequestError(f"root: found {root!r}, expected 'source' or 'sink'")
     if branching > 1 and height * math.log2(branching) > 64:
         raise RequestError(f"height: found {height}, which gives more than 2^64 leaves; take a smaller one")
-    nodes = checked_labels("height, the nodes of the tree", sum(branching**level for level in range(height + 1)))
+    count = (branching ** (height + 1) - 1) // (branching - 1) if branching > 1 else height + 1
+    nodes = checked_labels("height, the nodes of the tree", count)
     child = np.arange(1, nodes)
     parent = (child - 1) // branching
     if root == "sink":
@@ -83,7 +84,9 @@ def random_tree(n: int, *, generator: torch.Generator) -> NetGraph:
 
 
 def grid(*sides: int, periodic: bool = False) -> NetGraph:
-    """A grid of nodes, each joined to the next one along every axis; layer l holds the nodes l steps from the corner.
+    """A grid of nodes, each joined to the next one along every axis.
+
+    Layer l holds the nodes l steps from the first corner, without the edges that close a period.
 
     Args:
         sides: nodes along each axis, at least 1; at least one axis.
@@ -102,6 +105,7 @@ def grid(*sides: int, periodic: bool = False) -> NetGraph:
     if not isinstance(periodic, bool):
         raise RequestError(f"periodic: found {periodic!r}, expected True or False")
     nodes = checked_labels("sides, the nodes of the grid", math.prod(shape))
+    shape = tuple(side for side in shape if side > 1) or (1,)  # numpy has not any number of axes
     numbers = np.arange(nodes).reshape(shape)
     lows, highs = [], []
     for axis, side in enumerate(shape):

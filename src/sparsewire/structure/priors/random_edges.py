@@ -1,6 +1,6 @@
 """Random edges: between any two nodes, or more or less probable by the groups that they are in."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from numbers import Real
 
 import numpy as np
@@ -85,7 +85,9 @@ def stochastic_block(sizes: Sequence[int], p: Sequence[Sequence[float]], *, gene
     Reference:
         Holland, Laskey and Leinhardt 1983; the same law as networkx's stochastic_block_model.
     """
-    groups = checked_sizes(sizes)
+    if isinstance(sizes, str | bytes) or not isinstance(sizes, Iterable):
+        raise RequestError(f"sizes: found {sizes!r}, expected the number of nodes of each group, such as [3, 2]")
+    groups = checked_sizes(list(sizes))
     table = _checked_table(p, len(groups))
     stream = number_stream(checked_generator(generator))
     starts = np.append(0, np.cumsum(groups)).tolist()

@@ -2,7 +2,7 @@
 
 import inspect
 from collections.abc import Callable, Mapping
-from numbers import Real
+from numbers import Integral, Real
 from typing import Any
 
 import torch
@@ -46,7 +46,7 @@ def sample_graphs(draw: Drawing, count: int, *, generator: torch.Generator, **pa
     if not callable(draw):
         raise RequestError(f"draw: found {draw!r}, expected a function such as watts_strogatz")
     checked_generator(generator)
-    _refuse_unknown(draw, parameters)
+    _check_parameters(draw, parameters)
     graphs = []
     for _ in range(count):
         drawn = drawn_parameters(parameters, generator)
@@ -72,12 +72,12 @@ def drawn_parameters(parameters: Mapping[str, Any], generator: torch.Generator) 
     for name, value in parameters.items():
         if callable(value):
             wanted = inspect.signature(value).parameters
-            if missing := [one for one in wanted if one not in drawn]:
+            if missing := [one for one, kind in wanted.items() if one not in drawn and kind.default is kind.empty]:
                 raise RequestError(
                     f"{name}: found a function of {missing[0]!r}, expected one of the parameters before it: "
                     f"{', '.join(drawn) or 'none'}"
                 )
-            drawn[name] = value(**{one: drawn[one] for one in wanted})
+            drawn[name] = value(**{one: drawn[one] for one in wanted if one in drawn})
         else:
             drawn[name] = _from_range(name, value, generator) if isinstance(value, tuple) else value
     return drawn
@@ -90,16 +90,22 @@ def _from_range(name: str, pair: tuple[Any, ...], generator: torch.Generator) ->
     if not -(2**62) < least <= most < 2**62:
         raise RequestError(f"{name}: found the range {pair!r}, expected (least, most) with least <= most")
     device = generator.device
-    if isinstance(least, int) and isinstance(most, int):
-        return int(torch.randint(least, most + 1, (), generator=generator, device=device))
+    if isinstance(least, Integral) and isinstance(most, Integral):
+        return int(torch.randint(int(least), int(most) + 1, (), generator=generator, device=device))
     share = float(torch.rand((), generator=generator, dtype=torch.float64, device=device))
     return float(least + (most - least) * share)
 
 
-def _refuse_unknown(draw: Drawing, parameters: Mapping[str, Any]) -> None:
+def _check_parameters(draw: Drawing, parameters: Mapping[str, Any]) -> None:
     known = inspect.signature(draw).parameters
-    if any(one.kind is inspect.Parameter.VAR_KEYWORD for one in known.values()):
+    given = {*parameters, "generator"}
+    for name, one in known.items():
+        if one.kind in (one.POSITIONAL_OR_KEYWORD, one.KEYWORD_ONLY) and one.default is one.empty and name not in given:
+            raise RequestError(f"{name}: found none, but the family needs it; give a value or a range")
+    if any(one.kind is one.VAR_KEYWORD for one in known.values()):
         return
+    if "generator" not in known:
+        raise RequestError(f"draw: found {getattr(draw, '__name__', draw)}, which takes no generator: nothing is drawn")
     for name in parameters:
         if name not in known:
             possible = ", ".join(one for one in known if one != "generator")

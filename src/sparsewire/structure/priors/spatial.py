@@ -90,9 +90,10 @@ def kleinberg(
     side, dim = whole("side", side, least=1), whole("dim", dim, least=1)
     p, q = whole("p", p, least=0), whole("q", q, least=0)
     r = _checked_amount("r", r)
-    if (2 * side - 1) ** dim > _MOST_OFFSETS:
+    if dim * math.log2(2 * side - 1) > math.log2(_MOST_OFFSETS):  # the power itself may be beyond all memory
         raise RequestError(f"side: found {side} in {dim} dimensions, expected (2·side - 1)^dim up to {_MOST_OFFSETS:,}")
     stream = number_stream(checked_generator(generator))
+    dim = dim if side > 1 else 1  # of one node in any number of dimensions, which numpy does not have
     nodes = side**dim
     keys = [_near(side, dim, p)]
     if q and nodes > 1:
