@@ -55,6 +55,7 @@ _ROOMS: dict[str, tuple[str, ...]] = {
     "analysis.topology.triangles": ("clustering", "degree_distribution"),
     "analysis.topology.spectrum": ("spectral_gap",),
     "analysis.prediction": ("accuracy_r2", "Predictor"),
+    "search.evolving": ("evolve",),
     "execution.planning": ("plan",),
     "execution.plans": ("Plan",),
     "execution.convert": ("sparsify", "densify"),
@@ -79,6 +80,7 @@ _MODULES: dict[str, str] = {
     "stop_rules": "training.stop_rules",
     "draw": "analysis.draw",
     "prediction": "analysis.prediction",
+    "search": "search",
     "data": "data",
     "errors": "errors",
 }

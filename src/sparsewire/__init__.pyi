@@ -1,5 +1,6 @@
 from sparsewire import data as data
 from sparsewire import errors as errors
+from sparsewire import search as search
 from sparsewire.analysis import draw as draw
 from sparsewire.analysis import prediction as prediction
 from sparsewire.analysis.change import connection_changes as connection_changes
@@ -44,6 +45,7 @@ from sparsewire.models import zoo as zoo
 from sparsewire.models.initialize import lightning_ as lightning_
 from sparsewire.models.wired import WiredSequences as WiredSequences
 from sparsewire.models.wired import wired as wired
+from sparsewire.search.evolving import evolve as evolve
 from sparsewire.structure import patterns as patterns
 from sparsewire.structure import priors as priors
 from sparsewire.structure import schedules as schedules

@@ -4,8 +4,10 @@ from dataclasses import replace
 
 import pytest
 
+from sparsewire import experiments
 from sparsewire.experiments import find, report_of
 from sparsewire.experiments.lightning.path_curves import PathCurveSpec
+from sparsewire.lab.reporting.findings import Section
 from sparsewire.lab.runner import run
 from sparsewire.lab.store import Store
 
@@ -54,3 +56,25 @@ def test_trials_that_failed_alike_are_one_note(tmp_path) -> None:
     assert len(notes) == 1
     assert notes[0].startswith("4 trials, the first of seed 0, failed: ")
     assert "no file" in notes[0]
+
+
+def test_what_followed_is_shown_with_what_it_followed_from(tmp_path, monkeypatch) -> None:
+    def deeper(first, outcomes):
+        draws = max(outcome.spec.draws for outcome in outcomes)
+        return [spec.model_validate({**spec.model_dump(), "draws": draws + 1}) for spec in first if draws < 4]
+
+    [listed] = find("lightning.path_curves")
+    shown: list[int] = []
+
+    def findings(outcomes) -> Section:
+        shown[:] = [outcome.spec.draws for outcome in outcomes]
+        return Section("", "", "", ())
+
+    following = replace(listed, follow=deeper, findings=findings)
+    monkeypatch.setattr(experiments, "find", lambda name=None: [following])
+    own = PathCurveSpec(data="digits", hidden=(8,), draws=2)
+    with Store.open(tmp_path, write=True) as store:
+        run(following, [own.model_validate({**own.model_dump(), "draws": 9})], store, seeds=1)
+        run(following, [own], store, seeds=1)
+        assert "Own spec, 3 trials." in intro(report_of(listed.name, store, [own]))
+        assert shown == [2, 3, 4]

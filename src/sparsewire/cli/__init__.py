@@ -20,6 +20,7 @@ from sparsewire.cli.predicting import predict
 from sparsewire.cli.pruning import prune
 from sparsewire.cli.reporting import list_, report
 from sparsewire.cli.running import run
+from sparsewire.cli.searching import search
 from sparsewire.cli.watching import dashboard
 
 
@@ -39,7 +40,9 @@ def commands(ctx: click.Context, debug: bool) -> None:
         click.echo(ctx.get_help())
 
 
-for command in (run, list_, trials, report, compare, dashboard, inspect, prune, design, predict, bench, data):
+for command in (
+    run, search, list_, trials, report, compare, dashboard, inspect, prune, design, predict, bench, data,
+):  # fmt: skip
     commands.add_command(command)
 
 

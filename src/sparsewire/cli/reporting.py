@@ -49,7 +49,8 @@ def _template(name: str) -> str:
     sizes = ", ".join(
         f"{scale}: {len(experiment.specs(scale))} × {experiment.seeds[scale]} seeds" for scale in experiment.seeds
     )
-    head = (experiment.title, experiment.source, f"specs at each scale: {sizes}")
+    more = "" if experiment.follow is None else "; more follow from what these find"
+    head = (experiment.title, experiment.source, f"specs at each scale: {sizes}{more}")
     return "\n".join([*(f"# {line}" for line in head), write_spec(experiment.spec.model_validate({}))])
 
 

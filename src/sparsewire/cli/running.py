@@ -90,13 +90,13 @@ def run(
         # A store that is in use says so at once; a new one is not made before the request has proved right.
         opened = stack.enter_context(Store.open(store)) if (store / "store.sqlite").exists() else None
         # Workers that were asked for by name start while the experiments load.
-        doer = _executor(stack, executor, workers) if executor not in ("auto", "here") else None
+        doer = executor_of(stack, executor, workers) if executor not in ("auto", "here") else None
         jobs = _jobs(name, scale, seeds, sets, grids)
         opened = opened or stack.enter_context(Store.open(store))
         if doer is None:
-            is_many = sum(job.left(opened) for job in jobs) >= _FEW if workers is None else workers > 1
+            is_many = _are_many(jobs, opened) if workers is None else workers > 1
             is_local = executor == "auto" and is_many and find_spec("distributed") is not None
-            doer = _executor(stack, "local" if is_local else "here", workers)
+            doer = executor_of(stack, "local" if is_local else "here", workers)
         summaries, told = [], _tell_refusals(opened, 0)
         for job in jobs:
             summaries.append(_do(job, opened, doer, budget, every, loggers))
@@ -130,6 +130,11 @@ class _Job:
         from sparsewire.lab.runner import trials_left
 
         return trials_left(self.experiment, self.what, store, seeds=self.seeds)
+
+
+def _are_many(jobs: "list[_Job]", store: "Store") -> bool:
+    """Whether enough trials are left for workers to be worth their start, or more may follow than are known."""
+    return any(job.experiment.follow for job in jobs) or sum(job.left(store) for job in jobs) >= _FEW
 
 
 def _shown(jobs: "list[_Job]") -> "Scale | list[Spec]":
@@ -172,7 +177,7 @@ def _changed(job: _Job, sets: tuple[str, ...], grids: tuple[str, ...], kinds_of_
     return _Job(job.experiment, list(apply_grid(apply_overrides(specs, sets), grids)), seeds)
 
 
-def _executor(stack: ExitStack, name: str, workers: int | None) -> "Executor | None":
+def executor_of(stack: ExitStack, name: str, workers: int | None) -> "Executor | None":
     """Who does the trials, for as long as the stack lives; None for this process."""
     if name == "here":
         if workers not in (None, 1):

@@ -56,16 +56,23 @@ def duration(seconds: float) -> str:
 
 
 def line(label: str, now: "Progress", left: str) -> str:
-    """A run in one line.
+    """A run in one line; one of which not all trials are known yet has no percentage.
 
     Example:
         >>> from sparsewire.lab.trials.progress import Progress
         >>> line("demo", Progress(3, 12, failed=1), "20 s left")
         'demo: 25 % (3 of 12 trials), 1 failed, 20 s left'
+        >>> line("demo", Progress(3, 12, rounds=2, is_open=True), "20 s left")
+        'demo: 3 of 12 trials so far, round 3'
     """
-    parts = [f"{now.fraction:.0%}".replace("%", " %") + f" ({now.done} of {now.total} trials)"]
+    parts = [_counted(now) if now.is_open else f"{now.fraction:.0%}".replace("%", " %") + f" ({_counted(now)})"]
     parts += [f"{now.failed} failed"] if now.failed else []
-    return f"{label}: {', '.join([*parts, *([left] if left else [])])}"
+    return f"{label}: {', '.join([*parts, *([left] if left and not now.is_open else [])])}"
+
+
+def _counted(now: "Progress") -> str:
+    trials = f"{now.done} of {now.total} trials"
+    return f"{trials} so far, round {now.rounds + 1}" if now.is_open else trials
 
 
 @contextlib.contextmanager
@@ -97,7 +104,7 @@ def watching(label: str) -> Iterator[Callable[["Progress"], None]]:
         def tell(now: "Progress") -> None:
             failed = f", {now.failed} failed" if now.failed else ""
             left = pace.words(now.fraction, time.monotonic())
-            note = f"{now.done} of {now.total} trials{failed}  {left}"
+            note = f"{_counted(now)}{failed}  {'' if now.is_open else left}"
             bars.update(whole, completed=now.fraction, note=note)
             shown = {(str(trial.spec), trial.seed): trial for trial in now.running[:_MOST_ROWS]}
             for key in [key for key in rows if key not in shown]:

@@ -107,7 +107,7 @@ def _chosen(
     experiment: "Experiment", outcomes: "Sequence[Outcome]", what: "Scale | Sequence[Spec] | None"
 ) -> "tuple[str, list[Outcome]]":
     """What is shown, in a word, and its outcomes."""
-    from sparsewire.lab.spec import run_id
+    from sparsewire.lab.following import found_of
 
     scales: tuple[Scale, ...] = ("full", "desk", "smoke")
     choices: list[tuple[str, Sequence[Spec], int]] = [
@@ -120,9 +120,8 @@ def _chosen(
     best: tuple[str, list[Outcome]] = ("own specs", [] if what is not None else list(outcomes))
     found_before = 0
     for word, specs, seeds in choices:
-        wanted = {run_id(spec) for spec in specs}
-        found = [outcome for outcome in outcomes if run_id(outcome.spec) in wanted]
-        if len(found) >= len(specs) * seeds:
+        found, is_all = found_of(experiment, specs, seeds, outcomes)
+        if is_all:
             return word, found
         # Two scales may share their specs and differ in the number of seeds: then the smaller one's word is right.
         if found and len(found) >= found_before:
@@ -136,7 +135,8 @@ def _section(experiment: "Experiment", word: str, outcomes: "Sequence[Outcome]")
 
     from sparsewire.lab.reporting.findings import Note, Section
 
-    done = [outcome for outcome in outcomes if outcome.state == "done"]
+    shown = ("done",) if experiment.follow is None else ("done", "diverged")
+    done = [outcome for outcome in outcomes if outcome.state in shown]
     section = experiment.findings(done) if done else Section(experiment.title, experiment.source, "", ())
     reasons: dict[str, list[int]] = {}
     for outcome in outcomes:

@@ -151,6 +151,11 @@ CATALOGUE = {
         "Random graphs as recurrent networks, and accuracy foretold from their structure",
         f"{HIDDEN}, section 4.3, Table 1 and Figure 7",
     ),
+    "hidden_structures.search": Entry(
+        "sparsewire.experiments.hidden_structures.search",
+        "A genetic search for architectures that foretells half of its trainings from structure",
+        f"{HIDDEN}, section 4.4 and Figure 8",
+    ),
     "supermasks.lenet": Entry(
         "sparsewire.experiments.supermasks.lenet",
         "Smaller networks inside an untrained LeNet-300-100, by four methods",

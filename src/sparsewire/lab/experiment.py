@@ -31,7 +31,24 @@ class Experiment:
         specs: scale → the specs to run.
         seeds: scale → how many seeds each spec gets.
         trial: does one trial: (spec, trial) → nothing; what it finds it hands to `trial.record` and `trial.keep`.
-        findings: outcomes → a section of the report.
+        findings: outcomes of what is done (with `follow` of what diverged too, as it led on) → a section of the report.
+        follow: (the first specs, their outcomes and those of all that followed) → the specs to be done next, known ones
+            among them or not; none that is new: that was all. It is asked when all that is known so far is done, and
+            must depend on what was found alone (not on seconds, chance or what it was asked before), so that a search
+            takes the same course however often it is stopped. None: the trials do not depend on each other.
+
+    Example:
+        >>> from sparsewire.lab.following import course_of, go_on
+        >>> class Try(Spec):
+        ...     size: int = 1
+        >>> def double(first, outcomes):
+        ...     found = [outcome.spec for outcome in outcomes if outcome.metrics["accuracy"] < 0.9]
+        ...     return [Try(experiment="tries", size=2 * spec.size) for spec in found]
+        >>> tries = Experiment("tries", "", "", Try, lambda scale: [], {}, print, print, double)
+        >>> known = course_of(tries, [Try(experiment="tries")])
+        >>> weak = Outcome(known.specs[0], 0, "done", None, 1.0, {"accuracy": 0.7}, {})
+        >>> [spec.size for spec in go_on(tries, known, [0], [weak]).specs]
+        [1, 2]
     """
 
     name: str
@@ -42,6 +59,7 @@ class Experiment:
     seeds: Mapping[Scale, int]
     trial: Callable[[Any, Trial], None]
     findings: Callable[[Sequence["Outcome"]], "Section"]
+    follow: Callable[[Sequence[Any], Sequence["Outcome"]], Sequence[Spec]] | None = None
 
 
 @dataclass(frozen=True)

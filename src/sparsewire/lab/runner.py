@@ -13,6 +13,7 @@ from sparsewire.errors import RequestError, StoreError, UnknownNameError
 from sparsewire.lab.executors.contract import Ended, Executor, Order, Receipt
 from sparsewire.lab.executors.here import Here
 from sparsewire.lab.experiment import Experiment, Scale
+from sparsewire.lab.following import Course, course_of, go_on
 from sparsewire.lab.spec import Spec, canonical, run_id
 from sparsewire.lab.storage.rows import Content, Ending
 from sparsewire.lab.storage.spool import hand_in, unpack
@@ -48,6 +49,9 @@ def run(
     or loses its worker three times has failed, and is tried again by the next run. Ctrl-C ends the run within five
     seconds: trials under way keep a checkpoint, and go on from it by the next run. A second Ctrl-C ends it at once.
 
+    Where trials follow from others (`Experiment.follow`), the run goes on with what follows until nothing does. It
+    stops at a trial that failed: see `lab.following.go_on`.
+
     Args:
         experiment: whose trials.
         what: a scale, which the experiment turns into specs, or the specs themselves.
@@ -67,10 +71,10 @@ def run(
     for name, seconds in (("budget", budget), ("every", every)):
         if seconds is not None and not seconds >= 0:
             raise RequestError(f"{name}: found {seconds!r}, expected seconds, 0 or more")
-    specs, numbers = _plan(experiment, what, seeds)
-    store.enlist(specs)
+    course, numbers = _plan(experiment, what, seeds)
+    store.enlist(course.specs)
     make = partial(Order, threads=threads, every=every, loggers=tuple(loggers))
-    return _Sweep(experiment, store, executor, Watcher(progress), make).done(specs, numbers, budget)
+    return _Sweep(experiment, store, executor, Watcher(progress), make, course).done(numbers, budget)
 
 
 def trials_left(
@@ -78,11 +82,20 @@ def trials_left(
 ) -> int:
     """How many trials `run` would have to do, with the same arguments.
 
+    Where trials follow from others, these are the ones known now; 0 means all the same that nothing is left to do.
+
     Raises:
         RequestError: as `run` does.
     """
-    specs, numbers = _plan(experiment, what, seeds)
-    return len(_left(specs, numbers, store))
+    course, numbers = _plan(experiment, what, seeds)
+    return len(_left(_as_far_as(experiment, course, numbers, store).specs, numbers, store))
+
+
+def _as_far_as(experiment: Experiment, course: Course, seeds: Sequence[int], store: Store) -> Course:
+    """The course as far as the store's outcomes lead it."""
+    if course.is_over:
+        return course
+    return go_on(experiment, course, seeds, store.outcomes(experiment.name, {experiment.name: experiment.spec}))
 
 
 def _left(specs: Sequence[Spec], seeds: Sequence[int], store: Store) -> list[tuple[str, int]]:
@@ -94,21 +107,19 @@ def _left(specs: Sequence[Spec], seeds: Sequence[int], store: Store) -> list[tup
 
 def _plan(
     experiment: Experiment, what: Scale | Sequence[Spec], seeds: int | Sequence[int] | None
-) -> tuple[list[Spec], list[int]]:
-    """The specs, each once, and the seeds."""
+) -> tuple[Course, list[int]]:
+    """The first specs, each once, and the seeds."""
     if isinstance(what, str):
         if what not in get_args(Scale):
             raise UnknownNameError("scale", what, get_args(Scale))
         specs, seeds = experiment.specs(what), experiment.seeds[what] if seeds is None else seeds
     else:
         specs = what
-    for spec in specs:
-        if type(spec) is not experiment.spec or spec.experiment != experiment.name:
-            raise RequestError(f"spec: found one of {spec.experiment!r}, expected one of {experiment.name!r}")
+    course = course_of(experiment, specs)
     numbers = list(range(seeds) if isinstance(seeds, int) else () if seeds is None else seeds)
     if not numbers or not all(isinstance(number, Integral) and -(2**63) <= number < 2**63 for number in numbers):
         raise RequestError(f"seeds: found {seeds!r}, expected a number of 1 or more, or a list of seeds")
-    return list({run_id(spec): spec for spec in specs}.values()), list(dict.fromkeys(map(int, numbers)))
+    return course, list(dict.fromkeys(map(int, numbers)))
 
 
 class _Sweep:
@@ -121,8 +132,9 @@ class _Sweep:
         executor: Executor | None,
         watcher: Watcher,
         order: Callable[..., Order],
+        course: Course,
     ) -> None:
-        self._experiment, self._store, self._watcher = experiment, store, watcher
+        self._experiment, self._store, self._watcher, self._course = experiment, store, watcher, course
         self._executor, self._is_own = executor or Here(self._work), executor is None
         self._name = f"sweep-{secrets.token_hex(6)}"
         self._sign = StopSign(store.folder, self._name)
@@ -135,22 +147,18 @@ class _Sweep:
         self._counts: Counter[str] = Counter()
         self._failures: list[str] = []
         self._ingested = 0.0
+        self._skipped = 0
 
     def _work(self, order: Order) -> Receipt:
         watch = partial(self._watcher.here, self._specs[order.spec], order.seed)
         watch(0.0, "")
         return do(self._experiment, order, watch)
 
-    def done(self, specs: Sequence[Spec], seeds: Sequence[int], budget: float | None) -> Summary:
+    def done(self, seeds: Sequence[int], budget: float | None) -> Summary:
         """Everything that can be done before an end is asked for."""
-        self._specs = {canonical(spec): spec for spec in specs}
-        total, left = len(specs) * len(seeds), _left(specs, seeds, self._store)
-        self._left.update((run_id(self._specs[text]), seed) for text, seed in left)
-        self._todo.extend(self._order(spec=text, seed=seed) for text, seed in left)
-        skipped, begin, cut = total - len(left), time.monotonic(), False
-        self._watcher.begin(skipped, total)
+        begin, cut = time.monotonic(), False
         sweep_rooms(self._store.folder, self._store.is_kept)
-        self._sign.begin({"total": total, "behind": skipped, "held": self._store.count()})
+        self._sign.begin()
         # a trial in this process lets nobody else act
         alarm = threading.Timer(min(budget or 0.0, threading.TIMEOUT_MAX), self._sign.put_up)
         alarm.daemon = True
@@ -159,7 +167,7 @@ class _Sweep:
         try:
             with interruptible(self._sign.put_up) as interruption:
                 try:
-                    cut = self._through(begin, budget, lambda: interruption.asked)
+                    cut = self._round_after_round(seeds, begin, budget, lambda: interruption.asked)
                 except KeyboardInterrupt:
                     interruption.asked = True
         finally:
@@ -167,9 +175,35 @@ class _Sweep:
             self._sign.end()
         self._ingest()
         return Summary(
-            self._experiment.name, total, self._counts["done"], self._counts["diverged"], self._counts["failed"],
-            skipped, interruption.asked, time.monotonic() - begin, tuple(self._failures), cut,
+            self._experiment.name, len(self._course.specs) * len(seeds), self._counts["done"], self._counts["diverged"],
+            self._counts["failed"], self._skipped, interruption.asked, time.monotonic() - begin, tuple(self._failures),
+            cut, not self._course.is_over,
         )  # fmt: skip
+
+    def _round_after_round(
+        self, seeds: Sequence[int], begin: float, budget: float | None, asked: Callable[[], bool]
+    ) -> bool:
+        """Until nothing follows, a trial has failed or an end is asked for; whether the time was used up."""
+        self._course, known, cut = _as_far_as(self._experiment, self._course, seeds, self._store), 0, False
+        while len(self._course.specs) > known and not cut and not asked():
+            known = len(self._course.specs)
+            self._take_up(seeds)
+            cut = self._through(begin, budget, asked)
+            if not cut and not asked():
+                self._course = _as_far_as(self._experiment, self._course, seeds, self._store)
+        return cut
+
+    def _take_up(self, seeds: Sequence[int]) -> None:
+        """Plans what of the course is not done yet, and tells who watches."""
+        self._store.enlist(self._course.specs)
+        self._specs = {canonical(spec): spec for spec in self._course.specs}
+        total, left = len(self._specs) * len(seeds), _left(self._course.specs, seeds, self._store)
+        self._left.update((run_id(self._specs[text]), seed) for text, seed in left)
+        self._todo.extend(self._order(spec=text, seed=seed) for text, seed in left)
+        behind = total - len(left)
+        self._skipped = behind - self._counts["done"] - self._counts["diverged"]
+        self._watcher.begin(behind, total, self._course.rounds, not self._course.is_over)
+        self._sign.begin({"total": total, "behind": behind, "held": self._store.count()})
 
     def _through(self, begin: float, budget: float | None, asked: Callable[[], bool]) -> bool:
         """Until nothing is left or an end is asked for; whether the time was used up."""

@@ -26,3 +26,12 @@ def test_of_many_reasons_the_first_five_are_shown() -> None:
     assert text.count("failed: ") == 5
     assert "reason 4" in text
     assert "reason 5" not in text
+
+
+def test_where_others_may_follow_the_number_of_trials_is_that_of_now() -> None:
+    text = str(Summary("demo", 4, 4, 0, 0, 0, False, 1.0, (), out_of_time=True, is_open=True))
+    assert text.splitlines() == [
+        "demo: 4 done of 4 trials so far in 1.0 seconds", "the time is used up: run the same command again to go on",
+    ]  # fmt: skip
+    assert "waits" in str(Summary("demo", 4, 3, 0, 1, 0, False, 1.0, ("run 1: no",), is_open=True))
+    assert "waits" not in str(Summary("demo", 4, 3, 0, 1, 0, False, 1.0, ("run 1: no",)))

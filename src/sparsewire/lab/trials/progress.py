@@ -23,7 +23,8 @@ class Under(NamedTuple):
 class Progress(NamedTuple):
     """Where a run is: trials behind it (`done`, those of earlier runs included) of all, and those under way.
 
-    `ended` names how the trial ended that has just done so, or is empty.
+    `ended` names how the trial ended that has just done so, or is empty. Where trials follow from what others found,
+    `total` counts those known so far, `is_open` says that more may come, and `rounds` how many times some have.
     """
 
     done: int
@@ -31,6 +32,8 @@ class Progress(NamedTuple):
     running: tuple[Under, ...] = ()
     ended: str = ""
     failed: int = 0
+    rounds: int = 0
+    is_open: bool = False
 
     @property
     def fraction(self) -> float:
@@ -48,14 +51,15 @@ class Watcher:
 
     def __init__(self, progress: Callable[[Progress], None] | None) -> None:
         self._progress = progress
-        self._done = self._total = self._failed = 0
+        self._done = self._total = self._failed = self._rounds = 0
+        self._is_open = False
         self._running: tuple[Under, ...] = ()
         self._looked = 0.0
         self._broken: Exception | None = None
 
-    def begin(self, done: int, total: int) -> None:
-        """The run begins, with so many trials behind it."""
-        self._done, self._total = done, total
+    def begin(self, done: int, total: int, rounds: int = 0, is_open: bool = False) -> None:
+        """The run begins, with so many trials behind it, or further ones have come to it."""
+        self._done, self._total, self._rounds, self._is_open = done, total, rounds, is_open
         self._tell("")
 
     def here(self, spec: Spec, seed: int, fraction: float, note: str) -> None:
@@ -92,6 +96,7 @@ class Watcher:
     def _tell(self, ended: str) -> None:
         if self._progress is not None and self._broken is None:
             try:
-                self._progress(Progress(self._done, self._total, self._running, ended, self._failed))
+                now = Progress(self._done, self._total, self._running, ended, self._failed, self._rounds, self._is_open)
+                self._progress(now)
             except Exception as error:  # noqa: BLE001 - raised by `end`, after the trial was kept
                 self._broken = error

@@ -9,7 +9,7 @@ class Summary:
     """What a run did: how many trials ended how, and how many were `skipped` because the store held them already.
 
     `failures` says where each failed, a colon, and why. `interrupted` says that somebody stopped it, `out_of_time` that
-    its budget was used up.
+    its budget was used up, `is_open` that others may follow from these trials.
     """
 
     experiment: str
@@ -22,6 +22,7 @@ class Summary:
     seconds: float
     failures: tuple[str, ...]
     out_of_time: bool = False
+    is_open: bool = False
 
     def __str__(self) -> str:
         """The summary for people.
@@ -36,11 +37,13 @@ class Summary:
         counts = [(self.done, "done"), (self.diverged, "diverged"), (self.failed, "failed"),
                   (self.skipped, "kept from before"), (left, "left")]  # fmt: skip
         parts = ", ".join(f"{count} {word}" for count, word in counts if count or word == "done")
-        lines = [f"{self.experiment}: {parts} of {self.total} trials in {self.seconds:.1f} seconds"]
+        known = " so far" if self.is_open else ""
+        lines = [f"{self.experiment}: {parts} of {self.total} trials{known} in {self.seconds:.1f} seconds"]
         lines += [f"failed: {failure}" for failure in _together(self.failures)[:5]]
         again = "run the same command again to go on"
+        lines += [f"what follows waits for what failed: {again}"] if self.is_open and self.failed else []
         lines += [f"interrupted: {again}"] if self.interrupted else []
-        lines += [f"the time is used up: {again}"] if self.out_of_time and left else []
+        lines += [f"the time is used up: {again}"] if self.out_of_time and (left or self.is_open) else []
         return "\n".join(lines)
 
 

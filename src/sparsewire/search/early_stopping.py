@@ -1,0 +1,79 @@
+"""Ending trainings early that will not be among the better ones, by the curves of those before."""
+
+import math
+from collections.abc import Sequence
+
+from sparsewire.errors import RequestError
+from sparsewire.structure.blocks import whole
+
+
+def hopeless(curves: Sequence[Sequence[float]], *, quantile: float = 0.5, after: int = 1) -> tuple[float, ...]:
+    """For each epoch the bar: a training whose best accuracy so far is below it will not be among the better ones.
+
+        bar(e) = quantile over the curves c of max(c(1), …, c(e));  -∞ for the epochs up to `after`
+
+    A curve that ended early counts with the best it had: were it left out, those that were not stopped would be among
+    themselves, and the bar would rise from generation to generation. With the bars of earlier generations alone, who is
+    stopped does not depend on the order in which trainings end.
+
+    Args:
+        curves: for each training its accuracy (or what else is the better the larger) epoch by epoch.
+        quantile: which share of the trainings before shall lie under the bar, 0 to 1; 0 stops who is worse than all.
+        after: in how many first epochs nothing is stopped, at least 0.
+
+    Returns:
+        One bar an epoch of the longest curve; none without curves, and then nothing is stopped.
+
+    Raises:
+        RequestError: a number is none, not finite or out of its range.
+
+    Example:
+        >>> bars = hopeless([(0.2, 0.5, 0.6), (0.3, 0.4, 0.7), (0.1, 0.2)])
+        >>> bars, is_hopeless((0.1, 0.39), bars), is_hopeless((0.1,), bars)
+        ((-inf, 0.4, 0.6), True, False)
+
+    Reference:
+        Golovin et al. 2017, "Google Vizier", section 3.2.2, whose bar is the median of the running means.
+    """
+    first = whole("after", after, least=0)
+    is_number = isinstance(quantile, int | float) and not isinstance(quantile, bool)
+    if not is_number or not 0 <= quantile <= 1:
+        raise RequestError(f"quantile: found {quantile!r}, expected from 0 to 1")
+    best = [_best_so_far(curve) for curve in curves if len(curve)]
+    epochs = max((len(curve) for curve in best), default=0)
+    return tuple(
+        -math.inf if epoch < first else _quantile([curve[min(epoch, len(curve) - 1)] for curve in best], quantile)
+        for epoch in range(epochs)
+    )
+
+
+def is_hopeless(curve: Sequence[float], bars: Sequence[float]) -> bool:
+    """Whether a training that came so far is below the bar of its last epoch.
+
+    Args:
+        curve: its accuracy epoch by epoch, so far.
+        bars: of `hopeless`; after the last of them nothing is stopped.
+
+    Example:
+        >>> is_hopeless((), (0.5,)), is_hopeless((0.4,), (0.5,)), is_hopeless((0.6, 0.1), (0.5, 0.5))
+        (False, True, False)
+    """
+    return 0 < len(curve) <= len(bars) and not max(curve) >= bars[len(curve) - 1]
+
+
+def _best_so_far(curve: Sequence[float]) -> list[float]:
+    found: list[float] = []
+    for value in curve:
+        if not isinstance(value, int | float) or not math.isfinite(value):
+            raise RequestError(f"curves: found {value!r}, expected finite numbers")
+        found.append(max([value, *found[-1:]]))
+    return found
+
+
+def _quantile(values: Sequence[float], quantile: float) -> float:
+    """Between the two nearest in proportion, as numpy's."""
+    ordered = sorted(values)
+    place = quantile * (len(ordered) - 1)
+    below = math.floor(place)
+    above = min(below + 1, len(ordered) - 1)
+    return ordered[below] + (place - below) * (ordered[above] - ordered[below])

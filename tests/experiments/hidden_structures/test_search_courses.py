@@ -1,0 +1,169 @@
+"""The searches of a study: where they lead, the same way however often they are asked, and within the limits."""
+
+import pytest
+from tests.experiments.hidden_structures.made_search import SMALL, large, led, made
+
+from sparsewire.errors import DivergedError
+from sparsewire.experiments.hidden_structures.search_courses import (
+    _state_after,
+    course_of,
+    follow,
+    known_of,
+    searches_of,
+    settings_of,
+    worth_of,
+)
+from sparsewire.experiments.hidden_structures.search_setup import (
+    CLASSES,
+    METHODS,
+    SEARCH_FIELDS,
+    CandidateSpec,
+    shape_of,
+)
+from sparsewire.experiments.hidden_structures.search_training import genome_of
+from sparsewire.search.costing import genome_cost
+from sparsewire.search.genome_files import genome_text
+from sparsewire.search.isomorphism import canonical
+
+pytest.importorskip("sklearn")
+FIRST = CandidateSpec(**SMALL)
+
+
+@pytest.fixture(scope="module")
+def outcomes():
+    return led(FIRST)
+
+
+@pytest.fixture(scope="module")
+def courses(outcomes):
+    known = known_of(outcomes)
+    return {(one.method, one.seed): course_of(one, known) for one in searches_of(FIRST)}
+
+
+def test_every_search_does_all_of_its_trainings(courses) -> None:
+    assert set(courses) == {(method, seed) for method in FIRST.methods for seed in (0, 1)}
+    for course in courses.values():
+        assert not course.needed
+        assert len(course.tried) == FIRST.trainings
+        assert len({one.spec for one in course.tried}) == FIRST.trainings
+
+
+def test_only_the_genetic_search_foretells(courses) -> None:
+    for (method, _), course in courses.items():
+        assert bool(course.foretold) is (method == "genetic")
+        assert any(one.foretold is not None for one in course.tried) is (method == "genetic")
+
+
+def test_candidates_are_trained_once_and_hold_the_limits(outcomes) -> None:
+    specs = [outcome.spec for outcome in outcomes]
+    assert len(set(specs)) == len(specs)
+    keys = [genome_of(spec).key for spec in specs if spec.genome]
+    assert len(set(keys)) == len(keys)
+    for spec in specs[1:]:
+        genome = genome_of(spec)
+        assert spec.genome == genome_text(canonical(genome))
+        assert genome_cost(genome, shape_of(spec), CLASSES).multiply_adds <= FIRST.most_multiply_adds
+        assert {vertex.channels for vertex in genome.vertices} <= {0, *FIRST.channels}
+        assert all(getattr(spec, name) == getattr(CandidateSpec(), name) for name in SEARCH_FIELDS)
+        assert (spec.data, spec.epochs) == (FIRST.data, FIRST.epochs)
+
+
+def test_searches_of_a_seed_begin_alike(courses) -> None:
+    for seed in (0, 1):
+        begun = [{one.spec for one in courses[method, seed].tried if not one.generation} for method in FIRST.methods]
+        assert begun[0] == begun[1] == begun[2]
+    seeds = [{one.spec for one in courses["random", seed].tried} for seed in (0, 1)]
+    assert not seeds[0] & seeds[1]
+
+
+def test_they_share_what_they_have_in_common(outcomes, courses) -> None:
+    each = {one.spec for course in courses.values() for one in course.tried}
+    assert {outcome.spec for outcome in outcomes} == {FIRST, *each}
+    assert len(each) < sum(len(course.tried) for course in courses.values())
+
+
+@pytest.mark.parametrize("step", [1, 5])
+def test_whatever_is_known_leads_the_same_way(outcomes, step) -> None:
+    """As after a stop at any moment: what is asked for was asked for before, and in the end nothing."""
+    wanted = {outcome.spec for outcome in outcomes}
+    for count in range(1, len(outcomes), step):
+        missing = follow([FIRST], outcomes[:count])
+        assert set(missing) <= wanted
+        assert missing
+        assert not set(missing) & {outcome.spec for outcome in outcomes[:count]}
+    assert follow([FIRST], outcomes) == []
+    assert follow([FIRST], outcomes[::-1]) == []
+
+
+def test_a_new_process_finds_the_same(outcomes) -> None:
+    _state_after.cache_clear()
+    assert [one.spec for one in led(FIRST)] == [one.spec for one in outcomes]
+
+
+def test_more_searches_go_on_from_fewer(outcomes) -> None:
+    """Candidates do not know of the search, so that a larger study takes up what a smaller one has done."""
+    larger = FIRST.model_copy(update={"searches": 3})
+    known = {outcome.spec for outcome in led(larger)}
+    assert {outcome.spec for outcome in outcomes if outcome.spec.genome} <= known
+
+
+def test_what_diverges_is_left_behind() -> None:
+    def brittle(genome) -> float:
+        if len(genome) % 2:
+            raise DivergedError("found nan")
+        return large(genome)
+
+    outcomes = led(FIRST, worth=brittle)
+    known = known_of(outcomes)
+    states = {outcome.state for outcome in outcomes}
+    assert states == {"done", "diverged"}
+    for search in searches_of(FIRST):
+        course = course_of(search, known)
+        assert len(course.tried) == FIRST.trainings
+        assert all((one.worth is None) == bool(len(genome_of(one.spec)) % 2) for one in course.tried)
+        assert not any(len(one.genome) % 2 for one in course.state.population if one.tried)
+
+
+def test_several_seeds_are_worth_their_mean() -> None:
+    one, other = (made(FIRST, lambda _, value=value: value, seed) for seed, value in enumerate((40.0, 60.0)))
+    assert worth_of([one, other]) == 50.0
+    outcomes = led(FIRST, seeds=2)
+    assert len(outcomes) == 2 * len({outcome.spec for outcome in outcomes})
+
+
+def test_hopeless_trainings_are_told_their_bars() -> None:
+    stopping = FIRST.model_copy(update={"hopeless": 0.5, "methods": ("all_trained",), "searches": 1})
+    outcomes = led(stopping)
+    [search] = searches_of(stopping)
+    course = course_of(search, known_of(outcomes))
+    assert [len(one.spec.bars) for one in course.tried] == [2 * (one.generation > 0) for one in course.tried]
+    later = course.tried[-1].spec.bars
+    first = sorted(one.worth for one in course.tried if one.generation == 0)
+    assert later[0] == 0.0  # nothing is stopped after the first epoch
+    assert first[0] <= later[1] <= max(one.worth for one in course.tried)
+
+
+def test_a_genome_of_ones_own_leads_nowhere() -> None:
+    own = FIRST.model_copy(update={"genome": '{"vertices":[["conv3",4]],"edges":[]}'})
+    assert follow([own], [made(own)]) == []
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_settings_are_the_specs(method) -> None:
+    spec = CandidateSpec(population=8, mutation=0.25, crossover=0.5, worst=0.25, estimated=0.75, trainings=50)
+    found = settings_of(spec, method)
+    assert (found.population, found.mutation, found.crossover, found.worst) == (8, 0.25, 0.5, 0.25)
+    assert (found.evaluations, found.generations) == (50, None)
+    assert found.estimated_share == (0.75 if method == "genetic" else 0.0)
+    assert settings_of(spec.model_copy(update={"generations": 3}), method).generations == 3
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_every_method_comes_to_an_end(method) -> None:
+    spec = CandidateSpec(**{**SMALL, "methods": (method,), "searches": 1, "generations": 3, "crossover": 0.5})
+    outcomes = led(spec)
+    [search] = searches_of(spec)
+    course = course_of(search, known_of(outcomes))
+    assert not course.needed
+    assert course.state.finished
+    assert 6 <= len(course.tried) <= 14
