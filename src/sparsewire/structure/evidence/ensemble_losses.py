@@ -102,9 +102,15 @@ def _sums(seen: FollowingColumns, rest: Tensor, masks: Tensor) -> Tensor:
     chosen = firsts ^ turned[:, None]
     sums = rest.new_empty(len(firsts), 1 + paired, *rest.shape)
     if rest.device.type == "cpu":
+        # Gathered into the same memory: fresh pages would take longer than the product.
+        most = int(chosen.sum(1).max())
+        rooms = [part.new_empty(most, *part.shape[1:]) for part in (seen.weight, seen.columns)]
         for mask, place, is_turned in zip(chosen, sums, turned.tolist(), strict=True):
             own = mask.nonzero()[:, 0]
-            weights, columns = (part.index_select(0, own).flatten(0, 1) for part in (seen.weight, seen.columns))
+            weights, columns = (
+                torch.index_select(part, 0, own, out=room[: len(own)]).flatten(0, 1)
+                for part, room in zip((seen.weight, seen.columns), rooms, strict=True)
+            )
             torch.addmm(seen.bias, weights.T, columns, out=place[0])
             if is_turned:
                 torch.sub(rest, place[0], out=place[0])
@@ -135,7 +141,8 @@ def _run(after: tuple[nn.Module, ...], sums: Tensor, picture: tuple[int, ...]) -
     if not picture and all(type(module) in _DENSE and not has_hooks(module) for module in after):
         for module in after:
             if isinstance(module, nn.Linear):
-                sums = torch.matmul(module.weight, sums)
+                weight = module.weight.expand(len(sums), -1, -1)
+                sums = torch.bmm(weight, sums)  # matmul would lay the sums out anew
                 sums = sums if module.bias is None else sums.add_(module.bias[:, None])
             else:
                 sums = sums.relu_() if type(module) is nn.ReLU else module(sums)
