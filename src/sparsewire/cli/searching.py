@@ -154,7 +154,9 @@ def _searched(
         def moved(now: "Progress") -> None:
             nonlocal rounds
             failed = f", {now.failed} failed" if now.failed else ""
-            tell(standing.share, f"{standing.words}{failed}", now.rounds != rounds)
+            # A generation may take hours: on a terminal each training is seen, and comes first as long notes are cut.
+            trained = "" if now.rounds != rounds or not now.is_open else f"{now.done} of {now.total} so far; "
+            tell(standing.share, f"{trained}{standing.words}{failed}", now.rounds != rounds)
             rounds = now.rounds
 
         summary = run(

@@ -1,6 +1,7 @@
 """The searches of a study: where they lead, the same way however often they are asked, and within the limits."""
 
 import pytest
+import torch
 from tests.experiments.hidden_structures.made_search import SMALL, large, led, made
 
 from sparsewire.errors import DivergedError
@@ -11,6 +12,7 @@ from sparsewire.experiments.hidden_structures.search_courses import (
     known_of,
     searches_of,
     settings_of,
+    space_of,
     worth_of,
 )
 from sparsewire.experiments.hidden_structures.search_setup import (
@@ -141,6 +143,19 @@ def test_hopeless_trainings_are_told_their_bars() -> None:
     first = sorted(one.worth for one in course.tried if one.generation == 0)
     assert later[0] == 0.0  # nothing is stopped after the first epoch
     assert first[0] <= later[1] <= max(one.worth for one in course.tried)
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_deep_genomes_can_be_varied(method) -> None:
+    depths = {"least_depth": 80, "most_depth": 90, "random_least_depth": 80, "random_most_depth": 90}
+    space = space_of(FIRST.model_copy(update={**depths, "most_multiply_adds": 0}), method)
+    generator = torch.Generator().manual_seed(0)
+    genome = space.draw(generator)
+    assert len(genome) >= 80
+    mutant = space.mutate(genome, generator)
+    assert {vertex.channels for vertex in mutant.vertices} <= {0, *FIRST.channels}
+    for other in (mutant, *space.crossover(genome, space.draw(generator), generator)):
+        assert 80 <= other.depth <= 90
 
 
 def test_a_genome_of_ones_own_leads_nowhere() -> None:

@@ -1,11 +1,13 @@
 """The search for architectures in charts and tables: how it went, what it found, what accuracy goes with."""
 
+import contextlib
 import math
 from collections.abc import Mapping
 from statistics import fmean
 from typing import Final
 
 from sparsewire.analysis.prediction.permutations import Importance
+from sparsewire.errors import RequestError
 from sparsewire.experiments.hidden_structures.priors_correlations import Correlated, Numbers
 from sparsewire.experiments.hidden_structures.search_claims import accuracy_in_test, budget
 from sparsewire.experiments.hidden_structures.search_prediction import REGRESSORS, Score
@@ -134,8 +136,10 @@ def best_blocks(study: Study, suffix: str) -> list[Grid | Picture]:
         read = " ".join(map(str, before)) or "image"
         rows.append((f"{place}", vertex.operation, read, shape, f"{vertex.parameters:,}", f"{vertex.multiply_adds:,}"))
     columns = ("vertex", "operation", "reads", "makes", "parameters", "multiply-adds")
-    picture = Picture(f"The best genome{suffix}", caption, draw_genome(genome))
-    return [picture, Grid(f"The best genome, vertex by vertex{suffix}", columns, tuple(rows))]
+    blocks: list[Grid | Picture] = []
+    with contextlib.suppress(RequestError):  # a genome that is too large to be seen has its table alone
+        blocks.append(Picture(f"The best genome{suffix}", caption, draw_genome(genome)))
+    return [*blocks, Grid(f"The best genome, vertex by vertex{suffix}", columns, tuple(rows))]
 
 
 def genome_grid(features: Mapping[str, Numbers], study: Study, suffix: str) -> Grid:
