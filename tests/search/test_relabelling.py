@@ -64,7 +64,7 @@ def test_a_share_that_is_none_is_refused(share):
 
 
 def test_other_mistakes_are_named():
-    with pytest.raises(RequestError, match=r"^genome: found 'conv3'"):
+    with pytest.raises(RequestError, match=r"^genome: found str"):
         relabelled("conv3", seeded(0))
     with pytest.raises(RequestError, match=r"^generator: found 0"):
         relabelled(CHAIN, 0)

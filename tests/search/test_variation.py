@@ -154,7 +154,7 @@ def test_every_mistake_in_a_crossover_is_named():
         crossover(CHAIN, CHAIN, seeded(0), kind="bridge")
     with pytest.raises(RequestError, match=r"^b: found depth 6 and 6 vertices, expected depth 7 to 9"):
         crossover(drawn(seeded(0), Bounds((7, 9))), CHAIN, seeded(0), bounds=Bounds((7, 9)))
-    with pytest.raises(RequestError, match=r"^a: found 'conv3'"):
+    with pytest.raises(RequestError, match=r"^a: found str"):
         crossover("conv3", CHAIN, seeded(0))
     for call in (lambda: mutate(CHAIN, 0), lambda: crossover(CHAIN, CHAIN, 0)):
         with pytest.raises(RequestError, match=r"^generator: found 0"):
