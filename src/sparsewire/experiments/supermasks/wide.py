@@ -36,7 +36,7 @@ class WideSpec(SupermaskSpec):
 
 
 def specs(scale: Scale) -> Sequence[WideSpec]:
-    """The whole way with three masks for each unit; at desk scale two, and one seed: 39 minutes of one thread beside other work.
+    """The whole way with three masks for each unit; at desk scale two, and one seed: 39 minutes of one thread.
 
     Nine tenths of the units are on: then a mask multiplies a tenth of the weights. Fewer masks than units would save
     more, but as the network shrinks there would be as many of the ones as of the others, where chance rules θ.
