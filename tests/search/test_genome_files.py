@@ -85,6 +85,16 @@ def test_what_gephi_saves_is_read(tmp_path: Path) -> None:
     assert read_genome(path) == labelled("conv3:16 sum", (0, 1))
 
 
+def test_defaults_of_graphml_hold_where_nothing_is_said(tmp_path: Path) -> None:
+    path = tmp_path / "defaults.graphml"
+    path.write_text(
+        '<graphml><key id="o" for="node" attr.name="operation"><default>skip</default></key>'
+        '<graph edgedefault="directed"><node id="a"/><node id="b"><data key="o">sum</data></node>'
+        '<edge source="a" target="b"/></graph></graphml>'
+    )
+    assert read_genome(path) == labelled("skip sum", (0, 1))
+
+
 BAD_TEXTS = {
     "nothing": ("", "expected JSON"),
     "no JSON": ("conv3", "found 'conv3', expected JSON"),
@@ -146,15 +156,19 @@ BAD_GRAPHML = {
         "line 2: found a document",
     ),
     "undirected": (changed('"directed"', '"undirected"'), "found undirected edges"),
-    "one undirected edge": (changed('<edge id="0"', '<edge directed="false"'), "line 12: found an undirected edge"),
+    "one undirected edge": (
+        changed('<edge id="0"', '<edge directed="false"'),
+        "line 12: found directed and undirected",
+    ),
     "two graphs": (changed("</graph>", '</graph><graph edgedefault="directed"/>'), "found a second graph"),
     "a node twice": (changed('id="first"', 'id="last"'), "line 11: found node 'last' a second time"),
     "a node without a name": (changed('<node id="first">', "<node>"), "found <node> without id"),
-    "an edge to nowhere": (changed('target="last"', 'target="lost"'), "an edge has the end 'lost', which no node is"),
+    "an edge to nowhere": (changed('target="last"', 'target="lost"'), "line 12: the edge has the end 'lost', which no"),
     "no operation": (changed('<data key="operation">conv3</data>', ""), "node 'first' has no data named operation"),
     "an empty operation": (changed(">conv3<", "> <"), "no operation is named ''"),
     "an unknown operation": (changed(">conv3<", ">conv4<"), "no operation is named 'conv4'"),
     "channels in words": (changed(">16.0<", ">many<"), "node 'first' has 'many' channels"),
+    "a page of channels": (changed(">16.0<", ">" + "1" * 5000 + "<"), "line 11: a value is longer than 4,096"),
     "half a channel": (changed(">16.0<", ">16.5<"), "node 'first' has '16.5' channels"),
     "channels of a sum": (changed("> sum <", ">sum</data><data key='channels'>3<"), "found 3 for sum"),
     "a circle": (changed("</graph>", '<edge source="last" target="first"/></graph>'), "found a circle"),

@@ -83,6 +83,8 @@ def test_the_same_graph_gives_the_same_bytes(tmp_path, suffix):
         ("a.csv", "from_node,to_node,weight\na,c,1\nc,d,1\nb,d,1\na,d,1\n"),
         ("a.edgelist", '0 2 {}\n2 3 {"weight": 1.0}\n1 3 {"a": "b", "weight" : 1}\n0 3 {"b": 2}\n'),
         ("a.edges", "9 7\n9999999999999999999 9\n8 9999999999999999999\n7 9999999999999999999\n"),
+        ("a.tsv", "source\ttarget\n  0\t2\n2\t3\t\n1\t3  \n\t\n0\t3\n"),
+        ("a.edges", "\t0 2\n  2 3\n\t1 3\n0 3\n"),  # indented
         ("a.edges", "00 02\n2 3\n1 3\n0 3\n"),
         ("a.edges", "-5 7\n7 1000000000000\n0 1000000000000\n-5 1000000000000\n"),
         ("a.edges", "in1 hidden\nhidden out\nin2 out\nin1 out\n"),  # not by their names: the edges keep their direction
@@ -174,6 +176,10 @@ OUTSIDE = '<!DOCTYPE l [<!ENTITY x SYSTEM "file:///etc/passwd">]>'
         ("a.edges", "0 1 {'weight'}\n", "line 1: the weight is"),
         ("a.csv", "0,1\n0,\n", "line 2: found an empty label"),
         ("a.csv", '0,"1\n', "line 1: "),
+        ("a.tsv", "0\t1\n\t2\n", "line 2: found an empty label, expected the two ends of an edge"),
+        ("a.tsv", "0\t1\n2\t\n", "line 2: found an empty label"),
+        ("a.tsv", "0\t1\n\t2\t3\r\n", "line 2: found an empty label"),
+        ("a.edges", "\ufeff\t2\n", "line 1: found an empty label"),
         ("a.edges", b"0 1\n\xff\xfe 2\n", "line 2: found bytes that are no UTF-8 text"),
         ("a.edges", b"0 1\n" + b"7" * 70_000, "line 2: the line is longer than 65,536 bytes"),
         ("a.edges", "# sparsewire layers 2 x\n0 1\n", "line 1: the layers are '2 x'"),
@@ -188,7 +194,7 @@ OUTSIDE = '<!DOCTYPE l [<!ENTITY x SYSTEM "file:///etc/passwd">]>'
         ("a.graphml", graphml("<graph/>"), "found no nodes"),
         ("a.graphml", graphml("<graph/><graph/>"), "line 3: found a second graph"),
         ("a.graphml", graphml("<x><graph/></x>"), "line 3: found <graph> inside another element"),
-        ("a.graphml", graphml(NODES + "<hyperedge/></graph>"), "line 4: found an edge of many ends"),
+        ("a.graphml", graphml(NODES + "<hyperedge/></graph>"), "line 4: found <hyperedge>"),
         ("a.graphml", graphml(NODES + "<node/></graph>"), "line 4: found <node> without id"),
         ("a.graphml", graphml(NODES + '<node id="a"/></graph>'), "line 4: found node 'a' a second time"),
         ("a.graphml", graphml(NODES + '<edge source="a"/></graph>'), "line 4: found <edge> without target"),
@@ -204,6 +210,7 @@ OUTSIDE = '<!DOCTYPE l [<!ENTITY x SYSTEM "file:///etc/passwd">]>'
         ("a.graphml", graphml("<graph/>", LAUGHS), "line 1: found a document type"),
         ("a.graphml", graphml("<graph/>", OUTSIDE), "line 1: found a document type"),
         ("a.graphml", graphml("<graph>&b;</graph>"), "line 3: undefined entity"),
+        ("a.graphml", '<?xml version="1.0" encoding="foo"?>\n<graphml/>', "unknown encoding: foo"),
         ("a.xml", "<graphml " + "a" * 3_000_000, "a tag or text is longer than 1,048,576 bytes"),
     ],
 )  # fmt: skip

@@ -18,6 +18,7 @@ _LAYERS = "sparsewire layers"
 _HEADS = {("source", "target"), ("from", "to"), ("u", "v"), ("src", "dst"), ("tail", "head")}
 # What networkx's write_edgelist puts behind an edge.
 _ATTRIBUTES = re.compile(r"\{(?:.*(?P<quote>['\"])weight(?P=quote) *: *(?P<weight>[^,}]*))?.*\}")
+_EMPTY = "found an empty label, expected the two ends of an edge"
 _NUMBER = re.compile(r"-?[0-9]{1,40}")
 
 
@@ -107,9 +108,10 @@ def _fields(line: bytes, *, is_first: bool) -> list[str]:
     if len(line) > _LONGEST_LINE:
         raise ValueError(f"the line is longer than {_LONGEST_LINE:,} bytes, expected an edge")
     try:
-        text = line.decode().strip().removeprefix("\ufeff")
+        told = line.decode().removeprefix("\ufeff").strip(" \r\n")
     except UnicodeDecodeError:
         raise ValueError("found bytes that are no UTF-8 text, expected an edge such as 0 5") from None
+    text = told.strip()
     if not text:
         return []
     if text[0] in "#%":
@@ -122,6 +124,8 @@ def _fields(line: bytes, *, is_first: bool) -> list[str]:
         fields = next(csv.reader([text], delimiter=";" if ";" in text and "," not in text else ",", strict=True))
     else:
         fields = re.split(r"\s*[,;]\s*|\s+", text) if "," in text or ";" in text else text.split()
+    if (told[0] == "\t" and (len(fields) == 1 or "\t" in text)) or (told[-1] == "\t" and len(fields) == 1):
+        raise ValueError(_EMPTY)  # tabs part the fields here, and one has nothing before or behind it
     if is_first and (tuple(field.lower() for field in fields[:2]) in _HEADS or _is_weight(fields[2:])):
         return []
     if len(fields) > 3:
@@ -147,7 +151,7 @@ def _leave_out_names(places: dict[Hashable, int], ends: list[int], weights: list
 
 def _label(text: str) -> Hashable:
     if not text:
-        raise ValueError("found an empty label, expected the two ends of an edge")
+        raise ValueError(_EMPTY)
     return int(text) if _NUMBER.fullmatch(text) else text
 
 

@@ -1,25 +1,20 @@
-"""Graphs as GraphML, read by a parser that knows no document types and so expands nothing."""
+"""Graphs as GraphML, there and back again."""
 
 import math
 import re
-from collections.abc import Hashable, Iterator, Mapping
+from collections.abc import Hashable, Iterator
 from typing import BinaryIO
-from xml.parsers import expat
 
 import numpy as np
 
 from sparsewire.errors import DataError, RequestError
 from sparsewire.structure.blocks import Array
+from sparsewire.structure.graphml_reading import GraphmlReading
 from sparsewire.structure.graphs import NetGraph
 from sparsewire.structure.labelled_edges import LabelledEdges
 from sparsewire.structure.layering import numbered_edges
 
-_PORTION = 1 << 16  # bytes
-_LONGEST_TAG = 1 << 20  # bytes
-_LONGEST_TEXT = 1 << 12  # characters, of a value that is read
-_DEEPEST = 64
 _NUMBER = re.compile(r"-?[0-9]{1,40}")
-_REFUSED = {"hyperedge": "an edge of many ends", "port": "a port"}
 
 
 def read_graphml(file: BinaryIO, shown: str, most: int) -> tuple[LabelledEdges, list[int]]:
@@ -43,21 +38,7 @@ def read_graphml(file: BinaryIO, shown: str, most: int) -> tuple[LabelledEdges, 
         (['a', 'b'], array([1]), array([0]), [1])
     """
     reading = _Reading(most)
-    parser = reading.parser
-    fed = 0
-    try:
-        while portion := file.read(_PORTION):
-            parser.Parse(portion, False)
-            fed += len(portion)
-            if fed - max(parser.CurrentByteIndex, 0) > _LONGEST_TAG:
-                raise ValueError(f"a tag or text is longer than {_LONGEST_TAG:,} bytes")
-        parser.Parse(b"", True)
-        if not reading.graphs:
-            raise ValueError("found no graph, expected <graphml> with one <graph>")
-    except expat.ExpatError as cause:
-        raise DataError(f"{shown}, line {cause.lineno}: {expat.ErrorString(cause.code)}; expected GraphML") from None
-    except ValueError as cause:
-        raise DataError(f"{shown}, line {parser.CurrentLineNumber}: {cause}") from None
+    reading.read(file, shown)
     return reading.listed(shown), reading.lines
 
 
@@ -91,121 +72,36 @@ def _lines(graph: NetGraph, low: Array, high: Array, values: Array) -> Iterator[
     yield "</graph>\n</graphml>\n"
 
 
-class _Reading:
-    """What a parser has found so far."""
+class _Reading(GraphmlReading):
+    """What was found so far of layers and weights."""
 
     def __init__(self, most: int) -> None:
-        self.most = most
-        self.graphs = 0
-        self.directed = False
-        self.places: dict[str, int] = {}
+        super().__init__(most, {"node": ("layer",), "edge": ("weight",)}, "; most_edges= allows more")
         self.layers: list[object] = []
-        self.ends: list[tuple[str, str]] = []
         self.weights: list[float] = []
-        self.lines: list[int] = []
-        self.keys: dict[str, str] = {}  # of data that is read: "node layer" or "edge weight"
-        self.path: list[str] = []
-        self.text: list[str] | None = None
-        self.key = ""
-        self.depth = 0  # of the element whose text is read
         self.default_weight = 1.0
         self.default_layer: object = None
-        self.parser = expat.ParserCreate()
-        self.parser.StartElementHandler = self.begin
-        self.parser.EndElementHandler = self.end
-        self.parser.CharacterDataHandler = self.read
-        self.parser.StartDoctypeDeclHandler = _refuse_document_type
 
-    def begin(self, tag: str, attributes: Mapping[str, str]) -> None:
-        name = tag.rpartition(":")[2]
-        if not self.path and name != "graphml":
-            raise ValueError(f"found <{name[:40]}>, expected <graphml>")
-        self.path.append(name)
-        if len(self.path) > _DEEPEST:
-            raise ValueError(f"elements lie more than {_DEEPEST} deep")
-        if name in _REFUSED:
-            raise ValueError(f"found {_REFUSED[name]}, expected nodes and edges between two of them")
-        if name == "graph":
-            self.begin_graph(attributes)
-        elif name == "key":
-            self.begin_key(attributes)
-        elif self.path[:-1] == ["graphml", "graph"] and name in ("node", "edge"):
-            self.begin_node(attributes) if name == "node" else self.begin_edge(attributes)
-        elif name == "data" and len(self.path) == 4 and self.path[1] == "graph":
-            self.key = self.keys.get(f"{self.path[2]} {attributes.get('key', '')}", "")
-            self.begin_text()
-        elif name == "default" and self.path[:-1] == ["graphml", "key"]:
-            self.begin_text()
-
-    def begin_text(self) -> None:
-        self.text, self.depth = [] if self.key else None, len(self.path)
-
-    def begin_graph(self, attributes: Mapping[str, str]) -> None:
-        self.graphs += 1
-        if self.graphs > 1:
-            raise ValueError("found a second graph, expected one")
-        if len(self.path) != 2:
-            raise ValueError("found <graph> inside another element, expected it in <graphml>")
-        self.directed = attributes.get("edgedefault") == "directed"
-
-    def begin_key(self, attributes: Mapping[str, str]) -> None:
-        of, name, self.key = attributes.get("for", "all"), attributes.get("attr.name"), ""
-        for element, read in (("node", "layer"), ("edge", "weight")):
-            if name == read and of in (element, "all"):
-                self.keys[f"{element} {attributes.get('id', '')}"] = self.key = read
-
-    def begin_node(self, attributes: Mapping[str, str]) -> None:
-        label = _needed(attributes, "node", "id")
-        if label in self.places:
-            raise ValueError(f"found node {label[:40]!r} a second time, expected each once")
-        self.places[label] = len(self.places)
+    def begin_node(self) -> None:
         self.layers.append(self.default_layer)
-        self.check_number(len(self.places))
 
-    def begin_edge(self, attributes: Mapping[str, str]) -> None:
-        self.ends.append((_needed(attributes, "edge", "source"), _needed(attributes, "edge", "target")))
-        if attributes.get("directed", str(self.directed).lower()) != str(self.directed).lower():
-            raise ValueError("found directed and undirected edges in one graph, expected all alike")
+    def begin_edge(self) -> None:
         self.weights.append(self.default_weight)
-        self.lines.append(self.parser.CurrentLineNumber)
-        self.check_number(len(self.ends))
 
-    def check_number(self, found: int) -> None:
-        if found > self.most:
-            raise ValueError(f"there are more than {self.most:,} edges or nodes; most_edges= allows more")
-
-    def read(self, text: str) -> None:
-        if self.text is not None and len(self.path) == self.depth:
-            self.text.append(text)
-            if len(self.text) > _LONGEST_TEXT or len(text) > _LONGEST_TEXT:
-                raise ValueError(f"a value is longer than {_LONGEST_TEXT:,} characters, expected a number")
-
-    def end(self, _: str) -> None:
-        if self.text is not None and len(self.path) == self.depth:
-            self.end_text("".join(self.text).strip(), is_default=self.path[-1] == "default")
-            self.text = None
-        self.path.pop()
-
-    def end_text(self, value: str, *, is_default: bool) -> None:
-        if self.key == "weight":
-            weight = _finite(value)
-            if is_default:
-                self.default_weight = weight
-            else:
-                self.weights[-1] = weight
-        elif is_default:
-            self.default_layer = _layer(value)
+    def take(self, element: str, name: str, text: str) -> None:
+        if element == "edge":
+            self.weights[-1] = _finite(text)
         else:
-            self.layers[-1] = _layer(value)
+            self.layers[-1] = _layer(text)
+
+    def take_default(self, element: str, name: str, text: str) -> None:
+        if element == "edge":
+            self.default_weight = _finite(text)
+        else:
+            self.default_layer = _layer(text)
 
     def listed(self, shown: str) -> LabelledEdges:
-        columns = np.empty((len(self.ends), 2), np.int64)
-        for number, edge in enumerate(self.ends):
-            for side, label in enumerate(edge):
-                if label not in self.places:
-                    line = self.lines[number]
-                    raise DataError(f"{shown}, line {line}: the edge has the end {label[:40]!r}, which no node is")
-                columns[number, side] = self.places[label]
+        columns = np.array([[self.places[label] for label in edge] for edge in self.ends], np.int64).reshape(-1, 2)
         labels: list[Hashable] = list(self.places)
         if all(_NUMBER.fullmatch(label) for label in self.places):
             labels = [int(label) for label in self.places]
@@ -213,12 +109,6 @@ class _Reading:
                 raise DataError(f"{shown}: two nodes have the same number, such as 1 and 01; expected different ones")
         weights = np.array(self.weights, np.float64)
         return LabelledEdges(labels, columns[:, 0], columns[:, 1], weights, self.directed, self.layers)
-
-
-def _needed(attributes: Mapping[str, str], element: str, name: str) -> str:
-    if name not in attributes:
-        raise ValueError(f"found <{element}> without {name}, expected it")
-    return attributes[name]
 
 
 def _layer(text: str) -> int | str:
@@ -233,7 +123,3 @@ def _finite(text: str) -> float:
     if not math.isfinite(weight):
         raise ValueError(f"the weight is {text[:40]!r}, expected a finite number")
     return weight
-
-
-def _refuse_document_type(*_: object) -> None:
-    raise ValueError("found a document type (<!DOCTYPE …>), which may define entities; expected plain GraphML")
