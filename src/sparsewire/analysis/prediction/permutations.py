@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import torch
 
+from sparsewire.analysis.prediction.bootstraps import DRAWS, share_interval
 from sparsewire.analysis.prediction.feature_tables import FeatureTable, Numbers, checked_accuracy, feature_table
 from sparsewire.analysis.prediction.held_out import Scaling, checked_folds, folds_of
 from sparsewire.analysis.prediction.learnt_models import LearntModel, learnt_model
@@ -14,8 +15,6 @@ from sparsewire.errors import RequestError
 from sparsewire.structure.blocks import whole
 
 _SEED = 7
-_DRAWS = 2000
-_ENDS = (0.025, 0.975)
 
 
 class Importance(NamedTuple):
@@ -125,11 +124,7 @@ def _missed(
 
 
 def _with_interval(lost: Numbers, targets: Numbers, seed: int) -> Importance:
-    random, size = np.random.default_rng(seed), len(targets)
-    drawn = random.multinomial(size, np.full(size, 1 / size), size=_DRAWS)
-    centred = targets - targets.mean()
-    around = drawn @ centred**2 - (drawn @ centred) ** 2 / size
-    whole_draws = around > 1e-9 * (centred**2).sum()  # a draw of equal accuracies alone has no R²
-    low, high = np.quantile((drawn @ lost)[whole_draws] / around[whole_draws], _ENDS)
-    mean = float(lost.sum() / (centred**2).sum())
-    return Importance(mean, min(mean, float(low)), max(mean, float(high)))
+    size, mean = len(targets), float(lost.sum() / ((targets - targets.mean()) ** 2).sum())
+    drawn = np.random.default_rng(seed).multinomial(size, np.full(size, 1 / size), size=DRAWS)
+    low, high = share_interval(lost, targets, [drawn])
+    return Importance(mean, min(mean, low), max(mean, high))

@@ -3,7 +3,6 @@
 import json
 import os
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -15,8 +14,7 @@ from sparsewire.analysis.prediction.predictors import Predictor
 from sparsewire.analysis.prediction.r2_scores import R2
 from sparsewire.analysis.prediction.stored_parts import checked_part
 from sparsewire.errors import FileError, RequestError
-from sparsewire.files import check_header, write_aside
-from sparsewire.structure.mask_files import digest
+from sparsewire.structure.sealed_arrays import read_arrays, sealed_text, write_sealed
 
 FORMAT, VERSION = "sparsewire-predictor", 1
 _HEADER_CAP = 1 << 20  # bytes
@@ -29,9 +27,6 @@ def write_predictor(predictor: Predictor, path: str | os.PathLike[str]) -> None:
     Raises:
         FileError: the file cannot be written.
     """
-    from safetensors import SafetensorError
-    from safetensors.numpy import save_file
-
     parts = {
         "lowest": predictor.scaling.lowest,
         "highest": predictor.scaling.highest,
@@ -42,16 +37,7 @@ def write_predictor(predictor: Predictor, path: str | os.PathLike[str]) -> None:
     }
     parts = {name: np.ascontiguousarray(part) for name, part in parts.items()}
     about = json.dumps({"regressor": predictor.regressor, "features": predictor.names, "notes": dict(predictor.notes)})
-    metadata = {"format": f"{FORMAT}-{VERSION}", "about": about, "sha256": digest(parts, about)}
-
-    def write(aside: Path) -> None:
-        try:
-            save_file(parts, aside, metadata)
-            check_header(aside, _HEADER_CAP)  # what could not be read again is not kept
-        except SafetensorError as cause:  # safetensors does not let the system's own error through
-            raise OSError(str(cause)) from cause
-
-    write_aside(path, write, FileError)
+    write_sealed(path, parts, f"{FORMAT}-{VERSION}", ("about", about), _HEADER_CAP, FileError)
 
 
 def read_predictor(path: str | os.PathLike[str]) -> Predictor:
@@ -60,22 +46,10 @@ def read_predictor(path: str | os.PathLike[str]) -> Predictor:
     Raises:
         FileError: there is no such file, it is no predictor, of a newer format, or was changed.
     """
-    from safetensors import SafetensorError, safe_open
-
     name = os.fspath(path)
-    try:
-        check_header(Path(path), _HEADER_CAP)
-        with safe_open(path, framework="numpy") as file:
-            metadata = file.metadata() or {}
-            parts = {part: file.get_tensor(part) for part in file.keys()}  # noqa: SIM118
-    except FileNotFoundError:
-        raise FileError(f"no predictor at {name}: there is no such file") from None
-    except (OSError, SafetensorError, ValueError, TypeError) as cause:
-        raise FileError(f"cannot read a predictor from {name}: {cause}") from cause
+    metadata, parts = read_arrays(path, "a predictor", _HEADER_CAP, FileError)
     _check_format(name, metadata.get("format"))
-    about = metadata.get("about", "")
-    if metadata.get("sha256") != digest(parts, about):
-        raise FileError(f"{name} was changed or cut after it was written: its checksum is wrong")
+    about = sealed_text(path, metadata, parts, "about", FileError)
     try:
         return _put_together(json.loads(about), parts)
     except (ValueError, RecursionError) as cause:  # a RequestError is a ValueError

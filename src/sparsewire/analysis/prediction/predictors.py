@@ -118,6 +118,9 @@ class Predictor:
 
             mean ± u · q        q = the ⌈(n + 1) · coverage⌉-th smallest of miss / u, of the n networks held back
 
+        Nothing here knows what the measure can be: an interval of accuracies may end above 1, and the mean of a line
+        may lie there. `found.high.clip(max=1)` loses no network, as none lies beyond.
+
         Args:
             features: name → one number for each network, or a single number for one network; those that the predictor
                 does not know are left aside.

@@ -4,12 +4,14 @@ After Stier, Darji and Granitzer (2021), "Experiments on Properties of Hidden St
 section 4.3.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Literal, NamedTuple, overload
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
+from sparsewire.analysis.prediction.bootstraps import DRAWS, share_interval
 from sparsewire.analysis.prediction.feature_tables import FeatureTable, Numbers, checked_accuracy, feature_table
 from sparsewire.analysis.prediction.held_out import Scaling, checked_folds, held_out_predictions
 from sparsewire.analysis.prediction.regressors import checked_regressors, fitted, learning, seed_from
@@ -18,8 +20,6 @@ from sparsewire.structure.blocks import whole
 
 SPLITS = ("paper", "cross_validation")
 _PAPER_SEED, _PAPER_SHARE = 7, 0.1
-_DRAWS = 2000  # of the bootstrap
-_LEVEL = 0.95
 
 
 class R2(NamedTuple):
@@ -142,18 +142,19 @@ def with_interval(predicted: Numbers, targets: Numbers, seed: int) -> R2:
         >>> with_interval(np.array([[1.0, 2.0, 3.0]]), np.array([1.0, 2.0, 3.0]), seed=0)
         R2(mean=1.0, low=1.0, high=1.0)
     """
-    random = np.random.default_rng(seed)
     mean = float(np.mean([r2_of(row, targets) for row in predicted]))
-    errors = (targets - predicted) ** 2
-    drawn = []
-    for _ in range(_DRAWS):
-        places = random.integers(len(targets), size=len(targets))
-        chosen = targets[places]
-        around = _around(chosen)
-        if around > 0:  # a draw of equal accuracies alone has no R²
-            drawn.append(1 - errors[random.integers(len(errors)), places].sum() / around)
-    low, high = np.quantile(drawn, [(1 - _LEVEL) / 2, (1 + _LEVEL) / 2])
-    return R2(mean, min(mean, float(low)), max(mean, float(high)))
+    misses = ((targets - predicted) ** 2).reshape(-1)
+    low, high = share_interval(misses, np.tile(targets, len(predicted)), _drawn(len(predicted), len(targets), seed))
+    return R2(mean, min(mean, 1 - high), max(mean, 1 - low))
+
+
+def _drawn(repeats: int, networks: int, seed: int) -> Iterator[NDArray[np.intp]]:
+    """Draws of networks, each draw of one of the repeats: how often each prediction is drawn."""
+    random = np.random.default_rng(seed)
+    for _ in range(DRAWS):
+        places = random.integers(networks, size=networks)
+        rows = random.integers(repeats) * networks + places
+        yield np.bincount(rows, minlength=repeats * networks)[None]
 
 
 def _around(targets: Numbers) -> float:
