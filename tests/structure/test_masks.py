@@ -13,8 +13,9 @@ from safetensors.numpy import save_file
 from torch import nn
 
 from sparsewire.errors import CheckpointError, RequestError, UnknownNameError
-from sparsewire.structure.mask_files import FORMAT, digest
+from sparsewire.structure.mask_files import FORMAT
 from sparsewire.structure.masks import Masks, maskable
+from sparsewire.structure.sealed_arrays import digest
 
 A = Masks({"w": torch.tensor([[True, True], [False, False]]), "v": torch.tensor([True, False, True])})
 B = Masks({"w": torch.tensor([[True, False], [True, False]]), "v": torch.tensor([False, False, True])})

@@ -6,7 +6,6 @@ through all layers and steps and back while its activations are in the caches. T
 on the number of threads nor on who is trained beside it.
 """
 
-import struct
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import ClassVar, NamedTuple
@@ -24,8 +23,10 @@ from sparsewire.kernels.whole_steps import (
     StepLayer,
     Trainee,
     Update,
+    as_bits,
     check_places,
     check_update,
+    gradients_of,
     layer_row,
     trainee_row,
 )
@@ -37,11 +38,16 @@ class Embedding(NamedTuple):
     vectors: Trainee
     fixed: int | None = None
 
-    def row(self, inputs: Tensor, buffer: Tensor | None, symbols: int) -> list[int]:
+    def symbols(self, features: int) -> int:
+        """How many there are, each a vector of so many features."""
+        return self.vectors.numbers.numel() // features
+
+    def row(self, inputs: Tensor, buffer: Tensor | None, features: int) -> list[int]:
         """The fields of `Symbols` in recurrent_symbols.hpp; the buffer is for the gradient of vectors that have one."""
         gradient = native.address(buffer) if self.vectors.trained else 0
         fixed = -1 if self.fixed is None else self.fixed
-        return [native.address(inputs), native.address(self.vectors.numbers), gradient, symbols, fixed]
+        addresses = native.address(inputs), native.address(self.vectors.numbers)
+        return [*addresses, gradient, self.symbols(features), fixed]
 
 
 class Sequences(NamedTuple):
@@ -135,10 +141,7 @@ class RecurrentStep:
         settings = torch.zeros(len(trainees), SETTINGS, dtype=torch.float64)
         made = {
             "trainees": trainees,
-            "gradients": [
-                buffer if trainee is not None and trainee.trained else None
-                for trainee, buffer in zip(trainees, buffers, strict=True)
-            ],
+            "gradients": gradients_of(trainees, buffers),
             "settings": settings,
             "_buffers": buffers,
             "_parts": torch.tensor([trainee_row(*some) for some in zip(trainees, buffers, settings, strict=True)]),
@@ -152,11 +155,6 @@ class RecurrentStep:
         """Of all numbers."""
         return self.readout.values.numbers.dtype
 
-    @property
-    def symbols(self) -> int:
-        """How many there are; 0 without an embedding."""
-        return 0 if self.embedding is None else self.embedding.vectors.numbers.numel() // self.stack.inputs
-
     def record(self, steps: Sequences, losses: Tensor, taken: Tensor) -> tuple[list[int], object]:
         """The fields of `Classifier` in recurrent_step.cpp, and what has to live as long as they are read.
 
@@ -165,10 +163,10 @@ class RecurrentStep:
         """
         check_sequences(steps, self.stack.inputs, self.dtype, self.embedding is not None)
         table = self._stack_table(steps.inputs)
-        (clip,) = struct.unpack("=q", struct.pack("=d", self.clip_norm or 0.0))
+        features, clip = self.stack.inputs, as_bits(self.clip_norm or 0.0)
         fields = [
             *(native.address(table), native.address(self._readout)),
-            *(self.embedding.row(steps.inputs, self._buffers[0], self.symbols) if self.embedding else [0] * 5),
+            *(self.embedding.row(steps.inputs, self._buffers[0], features) if self.embedding else [0] * 5),
             *(*steps.row, len(self.trainees)),
             *(native.address(self._parts), RULES[self.update], clip, native.address(losses), native.address(taken)),
         ]
@@ -203,7 +201,7 @@ def _check(step: RecurrentStep, trainees: Sequence[Trainee | None]) -> None:
             f"readout: found {readout.junction.inputs} inputs and activation {readout.activation!r}, expected "
             f"{states}, the states of the last layer, and 'identity'"
         )
-    sizes = [step.symbols * stack.inputs]
+    sizes = [0 if step.embedding is None else step.embedding.symbols(stack.inputs) * stack.inputs]
     for junction in stack.junctions:
         sizes += [junction.count, stack.rows]
     sizes += [readout.junction.count, readout.junction.outputs]

@@ -1,5 +1,6 @@
 """Steps of whole networks in one native call each, several networks side by side, and what all kinds of them share."""
 
+import struct
 from collections.abc import Sequence
 from typing import Any, ClassVar, Literal, NamedTuple, Protocol, TypeAlias
 
@@ -56,7 +57,7 @@ class Taken(NamedTuple):
 
 
 class WholeStep(Protocol):
-    """A network that can take whole steps, with samples of a kind of its own: `NetworkStep` or `RecurrentStep`."""
+    """A network that can take whole steps, with samples of a kind of its own: `NetworkStep`, `RecurrentStep`, …."""
 
     function: ClassVar[str]
 
@@ -68,7 +69,7 @@ class WholeStep(Protocol):
         """What the native function reads of it, and what has to live as long as that."""
 
 
-# A network, and what it shall train on: Steps for a NetworkStep, Sequences for a RecurrentStep.
+# A network, and what it shall train on: Steps for a NetworkStep, Sequences for the recurrent ones.
 Job: TypeAlias = tuple[WholeStep, Any]
 
 
@@ -124,6 +125,23 @@ def trainee_row(trainee: Trainee | None, gradient: Tensor | None, settings: Tens
         native.address(trainee.numbers), native.address(gradient), *memory[:2],
         trainee.numbers.numel(), native.address(settings),
     ]  # fmt: skip
+
+
+def gradients_of(trainees: Sequence[Trainee | None], buffers: Sequence[Tensor | None]) -> list[Tensor | None]:
+    """Of each trainee its buffer, and None where nothing is trained."""
+    pairs = zip(trainees, buffers, strict=True)
+    return [buffer if trainee is not None and trainee.trained else None for trainee, buffer in pairs]
+
+
+def as_bits(number: float) -> int:
+    """The bits of a double, for a table of whole numbers.
+
+    Example:
+        >>> hex(as_bits(1.0))
+        '0x3ff0000000000000'
+    """
+    (bits,) = struct.unpack("=q", struct.pack("=d", number))
+    return int(bits)
 
 
 def check_update(update: str) -> None:

@@ -7,7 +7,6 @@ outside a mask is zero, is left out of the products, and stays zero. The result 
 number of threads nor on who is trained beside it.
 """
 
-import struct
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import ClassVar, NamedTuple
@@ -18,7 +17,16 @@ from torch import Tensor
 from sparsewire.errors import RequestError
 from sparsewire.kernels import native
 from sparsewire.kernels.recurrent_step import Embedding, Sequences, check_sequences
-from sparsewire.kernels.whole_steps import RULES, SETTINGS, Trainee, Update, check_update, trainee_row
+from sparsewire.kernels.whole_steps import (
+    RULES,
+    SETTINGS,
+    Trainee,
+    Update,
+    as_bits,
+    check_update,
+    gradients_of,
+    trainee_row,
+)
 from sparsewire.kernels.wired_plan import PARTS, WiredPlan
 
 
@@ -95,10 +103,7 @@ class WiredStep:
         numbers = [trainee and trainee.numbers for trainee in trainees]
         made = {
             "trainees": trainees,
-            "gradients": [
-                buffer if trainee is not None and trainee.trained else None
-                for trainee, buffer in zip(trainees, buffers, strict=True)
-            ],
+            "gradients": gradients_of(trainees, buffers),
             "settings": settings,
             "_buffers": buffers,
             "_tables": (
@@ -115,11 +120,6 @@ class WiredStep:
     def dtype(self) -> torch.dtype:
         """Of all numbers."""
         return self.readout.trainee.numbers.dtype
-
-    @property
-    def symbols(self) -> int:
-        """How many there are; 0 without an embedding."""
-        return 0 if self.embedding is None else self.embedding.vectors.numbers.numel() // self.plan.inputs
 
     @property
     def classes(self) -> int:
@@ -139,13 +139,13 @@ class WiredStep:
         everything = int(self.update == "none" or self.clip_norm is not None)
         sizes = [self.plan.nodes, self.plan.features, len(self.plan.cells)]
         graph = torch.tensor([native.address(frame), *sizes, native.address(wires), everything, 0, 0])
-        (clip,) = struct.unpack("=q", struct.pack("=d", self.clip_norm or 0.0))
+        features, clip = self.plan.inputs, as_bits(self.clip_norm or 0.0)
         weight, bias = (None if one is None else one.numbers for one in self.trainees[-2:])
         readout = [native.address(tensor) for tensor in (weight, self._buffers[-2], self.readout.mask)]
         biases = [native.address(bias), native.address(self._buffers[-1])]
         fields = [
             *(native.address(graph), native.address(read), len(self.read), self.classes, *readout, *biases),
-            *(self.embedding.row(steps.inputs, self._buffers[0], self.symbols) if self.embedding else [0] * 5),
+            *(self.embedding.row(steps.inputs, self._buffers[0], features) if self.embedding else [0] * 5),
             *(*steps.row, len(self.trainees)),
             *(native.address(parts), native.address(masks), RULES[self.update], clip),
             *(native.address(losses), native.address(taken)),
@@ -165,7 +165,7 @@ def _check(step: WiredStep, trainees: Sequence[Trainee | None], masks: Sequence[
         raise RequestError(f"cells: found {len(step.cells)} parts, expected {PARTS} of each of {len(plan.cells)} cells")
     if read.dtype != torch.int64 or read.dim() != 1 or not bool(((read >= 0) & (read < plan.nodes)).all()):
         raise RequestError(f"read: found {read.tolist()}, expected places of nodes, 0 to {plan.nodes - 1}, as int64")
-    sizes = [step.symbols * plan.inputs]
+    sizes = [0 if step.embedding is None else step.embedding.symbols(plan.inputs) * plan.inputs]
     for cell in plan.cells:
         sizes += [torch.Size(shape).numel() for shape in cell.shapes]
     sizes += [step.classes * len(read), step.classes]

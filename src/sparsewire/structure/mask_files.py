@@ -1,11 +1,9 @@
 """Masks in a file: safetensors, one bit a weight, with a checksum."""
 
-import hashlib
 import json
 import math
 import os
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,7 +11,7 @@ import torch
 from torch import Tensor
 
 from sparsewire.errors import CheckpointError
-from sparsewire.files import check_header, write_aside
+from sparsewire.structure.sealed_arrays import read_arrays, sealed_text, write_sealed
 
 FORMAT = "sparsewire-masks-1"
 _HEADER_CAP = 4 << 20  # bytes
@@ -26,21 +24,9 @@ def write_masks(masks: Mapping[str, Tensor], path: str | os.PathLike[str]) -> No
     Raises:
         CheckpointError: the file cannot be written.
     """
-    from safetensors import SafetensorError
-    from safetensors.numpy import save_file
-
     packed = {name: np.packbits(mask.cpu().numpy().reshape(-1)) for name, mask in masks.items()}
     shapes = json.dumps({name: list(mask.shape) for name, mask in masks.items()})
-    metadata = {"format": FORMAT, "shapes": shapes, "sha256": digest(packed, shapes)}
-
-    def write(aside: Path) -> None:
-        try:
-            save_file(packed, aside, metadata)
-            check_header(aside, _HEADER_CAP)  # what could not be read again is not kept
-        except SafetensorError as cause:  # safetensors does not let the system's own error through
-            raise OSError(str(cause)) from cause
-
-    write_aside(path, write, CheckpointError)
+    write_sealed(path, packed, FORMAT, ("shapes", shapes), _HEADER_CAP, CheckpointError)
 
 
 def read_masks(path: str | os.PathLike[str]) -> dict[str, Tensor]:
@@ -49,37 +35,17 @@ def read_masks(path: str | os.PathLike[str]) -> dict[str, Tensor]:
     Raises:
         CheckpointError: there is no such file, or it is not such a file, or it was changed.
     """
-    from safetensors import SafetensorError, safe_open
-
-    try:
-        check_header(Path(path), _HEADER_CAP)
-        with safe_open(path, framework="numpy") as file:
-            metadata = file.metadata() or {}
-            packed = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-    except FileNotFoundError:
-        raise CheckpointError(f"no masks at {os.fspath(path)}: there is no such file") from None
-    except (OSError, SafetensorError, ValueError, TypeError) as cause:
-        raise CheckpointError(f"cannot read masks from {os.fspath(path)}: {cause}") from cause
+    metadata, packed = read_arrays(path, "masks", _HEADER_CAP, CheckpointError)
     if metadata.get("format") != FORMAT:
         raise CheckpointError(
             f"{os.fspath(path)} holds no masks: its format is {metadata.get('format', 'not stated')!r}, "
             f"expected {FORMAT!r}; save masks with Masks.save"
         )
-    shapes = metadata.get("shapes", "")
-    if metadata.get("sha256") != digest(packed, shapes):
-        raise CheckpointError(f"{os.fspath(path)} was changed or cut after it was written: its checksum is wrong")
+    shapes = sealed_text(path, metadata, packed, "shapes", CheckpointError)
     try:
         return {name: _unpack(packed[name], shape) for name, shape in _checked(shapes, packed).items()}
     except (ValueError, RuntimeError) as cause:
         raise CheckpointError(f"{os.fspath(path)} holds no masks: {cause}") from cause
-
-
-def digest(packed: Mapping[str, Any], shapes: str) -> str:
-    """The checksum of packed masks and of the text of their shapes."""
-    found = hashlib.sha256(shapes.encode())
-    for name in sorted(packed):
-        found.update(name.encode() + b"\0" + packed[name].tobytes())
-    return found.hexdigest()
 
 
 def _checked(text: str, packed: Mapping[str, Any]) -> dict[str, list[int]]:

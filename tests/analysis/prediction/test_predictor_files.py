@@ -16,7 +16,7 @@ from safetensors.numpy import save_file
 from sparsewire.analysis.prediction.predictor_files import FORMAT, VERSION
 from sparsewire.analysis.prediction.predictors import Predictor
 from sparsewire.errors import FileError
-from sparsewire.structure.mask_files import digest
+from sparsewire.structure.sealed_arrays import digest
 
 FEATURES = {"nodes": np.arange(12.0), "edges": np.arange(12.0) ** 2 % 7}
 
