@@ -54,6 +54,7 @@ def render_html(report: Report, *, interactive: bool = True) -> str:
         "tolerance": wording.tolerance,
         "with_unit": wording.with_unit,
         "sentence": wording.sentence,
+        "score": wording.score,
         "cells": wording.cells,
         "numeric": wording.numeric,
         "tally": tally,

@@ -3,6 +3,7 @@
 import math
 import subprocess
 import sys
+from decimal import Decimal
 
 import numpy as np
 import pytest
@@ -11,7 +12,19 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sparsewire.errors import RequestError, UnknownNameError
-from sparsewire.lab.reporting.findings import VERDICTS, Claim, ClaimTable, Grid, Kind, Note, Report, Section, tally
+from sparsewire.lab.reporting import wording
+from sparsewire.lab.reporting.findings import (
+    VERDICTS,
+    Claim,
+    ClaimTable,
+    Grid,
+    Kind,
+    Note,
+    Report,
+    Section,
+    Verdict,
+    tally,
+)
 
 numbers = st.floats(-1e6, 1e6)
 
@@ -166,3 +179,41 @@ def test_a_mean_that_is_no_number_differs(ours: tuple[float, ...]) -> None:
     assert claim.mean is not None
     assert not math.isfinite(claim.mean)
     assert claim.verdict == "differs"
+
+
+@pytest.mark.parametrize(
+    ("value", "digits", "text"),
+    [
+        (6.25, 1, "6.3"), (-6.25, 1, "−6.3"), (2.675, 2, "2.68"), (0.285, 2, "0.29"), (0.5, 0, "1"), (2.5, 0, "3"),
+        (6.249999, 1, "6.2"), (0.04, 1, "0.0"), (-0.04, 1, "0.0"), (1e16, 1, "10,000,000,000,000,000.0"),
+        (10**30, 0, "1" + 10 * ",000"), (1e300, 2, "1" + 100 * ",000" + ".00"), (5e-324, 3, "0.000"),
+        (np.float64(6.25), 1, "6.3"), (np.float32(6.25), 1, "6.3"), (np.int64(1234), 0, "1,234"),
+        (999.95, 1, "1,000.0"),
+    ],
+)  # fmt: skip
+def test_numbers_are_rounded_half_up_as_they_are_written(value: float, digits: int, text: str) -> None:
+    assert wording.shown(value, digits) == text
+
+
+@given(st.integers(-(10**6), 10**6), st.integers(0, 3))
+def test_what_lies_half_a_unit_below_a_published_number_looks_like_it(units: int, digits: int) -> None:
+    number, half = Decimal(units).scaleb(-digits), Decimal(5).scaleb(-digits - 1)
+    ours = number - half if number > 0 else number + half  # towards zero
+    claim = Claim("", float(number), (float(ours),), digits=digits)
+    assert claim.verdict == "reproduced"
+    if units:
+        assert wording.shown(claim.mean, digits) == wording.published(claim)
+
+
+@pytest.mark.parametrize(
+    ("counts", "text"),
+    [
+        ({"reproduced": 2, "differs": 1, "not run": 1, "no published number": 1}, "2 of 4 reproduced"),
+        ({"inconclusive": 1}, "0 of 1 reproduced"),
+        ({"no published number": 2}, "no published numbers"),
+        ({"not run": 1, "no published number": 2}, "0 of 1 reproduced"),
+        ({}, ""),
+    ],
+)
+def test_the_contents_count_what_can_be_compared(counts: dict[Verdict, int], text: str) -> None:
+    assert wording.score(counts) == text

@@ -3,6 +3,7 @@
 import math
 import re
 from collections.abc import Mapping, Sequence
+from decimal import ROUND_HALF_UP, Decimal, localcontext
 from typing import NamedTuple
 
 from sparsewire.lab.reporting.comparison import Comparison, ComparisonTable, Group
@@ -35,15 +36,22 @@ def harmless(text: str) -> str:
 def shown(value: float | None, digits: int, *, signed: bool = False) -> str:
     """A number with so many decimals, commas at thousands and a true minus sign; an en dash for None.
 
+    Rounded half up as it is written, as people and papers do: 6.25 is 6.3 and 0.285 is 0.29, where Python's own
+    formatting gives 6.2 and 0.28. So a number that is half a unit below a published one looks as that does.
+
     Example:
         >>> shown(1234.5, 1), shown(-0.071, 2, signed=True), shown(0.001, 2, signed=True), shown(None, 2)
         ('1,234.5', '−0.07', '0.00', '–')
+        >>> shown(6.25, 1), shown(0.285, 2)
+        ('6.3', '0.29')
     """
     if value is None:
         return "–"
     if not math.isfinite(value):
         return "not a number" if math.isnan(value) else "∞" if value > 0 else "−∞"
-    text = f"{abs(value):,.{digits}f}"
+    with localcontext() as context:
+        context.rounding = ROUND_HALF_UP
+        text = format(Decimal(value if isinstance(value, int) else repr(float(value))).copy_abs(), f",.{digits}f")
     zero = not text.strip("0,.")
     sign = "−" if value < 0 else "+" if signed else ""
     return text if zero else sign + text
@@ -148,7 +156,7 @@ def _decimals(one: Comparison) -> int | None:
 
 
 def _probability(p: float | None) -> str:
-    return "–" if p is None else "< 0.001" if p < 0.001 else f"{p:.3f}"
+    return "–" if p is None else "< 0.001" if p < 0.001 else shown(p, 3)
 
 
 def with_unit(text: str, unit: str) -> str:
@@ -174,6 +182,21 @@ def sentence(counts: Mapping[Verdict, int]) -> str:
     parts = [f"{count} {_SENTENCES[verdict][count != 1]}" for verdict, count in counts.items()]
     joined = " and ".join(parts) if len(parts) < 3 else f"{', '.join(parts[:-1])} and {parts[-1]}"
     return f"Of {total} claim{'s' * (total != 1)}, {joined}."
+
+
+def score(counts: Mapping[Verdict, int]) -> str:
+    """How many claims are reproduced, of those that can be: what was not run counts, what has no published number not.
+
+    Example:
+        >>> score({"reproduced": 3, "differs": 1}), score({"reproduced": 1, "no published number": 4})
+        ('3 of 4 reproduced', '1 of 1 reproduced')
+        >>> score({"not run": 2}), score({"no published number": 2}), score({})
+        ('0 of 2 reproduced', 'no published numbers', '')
+    """
+    comparable = sum(count for verdict, count in counts.items() if verdict != "no published number")
+    if comparable:
+        return f"{counts.get('reproduced', 0)} of {comparable} reproduced"
+    return "no published numbers" if counts else ""
 
 
 def cells(grid: Grid) -> list[list[str]]:
