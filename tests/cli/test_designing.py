@@ -53,13 +53,25 @@ def test_the_line_to_use_one_runs() -> None:
 def test_where_nothing_fits_it_shows_the_nearest() -> None:
     result = do("--sizes", "784,100,10", "--density", "0.1", "--at-most", "2", "--no-speed")
     assert result.exit_code == 0
-    assert "No regular split has density 0.1: fan-outs are multiples of 25 (784→100) and 1 (100→10)." in result.stdout
+    assert "No regular split has density 0.1: fan-outs are multiples of 25 (784→100) and 1 (100→10)," in result.stdout
     assert "Nearest below: none, above: 0.248111." in result.stdout
     assert "Nearer to it with other sizes: --sizes 784,112,10" in result.stdout
     assert "25, 1 " in result.stdout
     told = do("--sizes", "4096,512,16", "--density", "0.0039", "--no-speed", "--at-most", "1").stdout
     assert "Nearest below: 0.00389105, above: 0.00413424." in told
     assert "other sizes" not in told
+
+
+def test_where_few_fit_it_says_why() -> None:
+    asked = ("--sizes", "784,100,10", "--density", "0.5", "--no-speed")
+    told = do(*asked).stdout
+    assert "Only one regular split has density 0.5: fan-outs are multiples of 25 (784→100) and 1 (100→10)," in told
+    assert "More of them are near: --tolerance 0.01" in told
+    for more in (("--at-most", "1"), ("--tolerance", "0.01")):  # as many as asked for
+        assert "Only" not in do(*asked, *more).stdout
+    # By hand: 784 a is a multiple of 100 where a is one of 25, and 100 b always of 10; 784 a + 100 b = 39,700.
+    ways = [(a, b) for a in range(1, 101) for b in range(1, 11) if 784 * a % 100 == 0 and 784 * a + 100 * b == 39_700]
+    assert ways == [(50, 5)]
 
 
 def test_the_speed() -> None:

@@ -78,6 +78,8 @@ def design(
     _tell_sizes(found[0])
     if not met:
         _tell_nearest(found, density, tolerance)
+    elif len(found) < at_most:
+        _tell_few(found, density, tolerance)
     _show(found, pattern, "" if no_speed else f"{'a training step' if training else 'a forward pass'} of {batch:,}")
 
 
@@ -108,14 +110,30 @@ def _tell_sizes(one: "Configuration") -> None:
     say(f"{'-'.join(map(str, split.sizes))}: all dense it has {parameters:,} parameters, {one.bytes_dense:,} bytes.")
 
 
-def _tell_nearest(found: "Sequence[Configuration]", density: float, tolerance: float) -> None:
+def _tell_few(found: "Sequence[Configuration]", density: float, tolerance: float) -> None:
+    """Why there are no more rows, which looks like a fault where it is arithmetic."""
+    ways = "Only one regular split has" if len(found) == 1 else f"Only {len(found)} regular splits have"
+    say(f"{ways} {_asked(density, tolerance)}: {_steps(found[0].split.sizes)}.")
+    if tolerance < _ALMOST:
+        say(f"More of them are near: --tolerance {_ALMOST:g}")
+
+
+def _asked(density: float, tolerance: float) -> str:
+    return f"density {density:g}{f' ± {tolerance:g}' if tolerance else ''}"
+
+
+def _steps(sizes: tuple[int, ...]) -> str:
     from sparsewire.structure.degrees import fan_out_step
+
+    steps = " and ".join(f"{fan_out_step(a, b)} ({a}→{b})" for a, b in pairwise(sizes))
+    return f"fan-outs are multiples of {steps}, as neurons × fan-out must divide evenly among the next layer"
+
+
+def _tell_nearest(found: "Sequence[Configuration]", density: float, tolerance: float) -> None:
     from sparsewire.structure.split_choices import nearest_densities, sizes_nearby
 
     sizes = found[0].split.sizes
-    steps = (f"{fan_out_step(a, b)} ({a}→{b})" for a, b in pairwise(sizes))
-    around = f" ± {tolerance:g}" if tolerance else ""
-    say(f"No regular split has density {density:g}{around}: fan-outs are multiples of {' and '.join(steps)}.")
+    say(f"No regular split has {_asked(density, tolerance)}: {_steps(sizes)}.")
     below, above = ("none" if one is None else f"{one:.6g}" for one in nearest_densities(sizes, density))
     say(f"Nearest below: {below}, above: {above}.")
     if min(abs(one.density - density) for one in found) > _ALMOST * density:
