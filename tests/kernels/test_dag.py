@@ -245,6 +245,21 @@ def test_the_operator_is_as_torch_wants_it(apart):
 
 
 @pytest.mark.parametrize("apart", [False, True])
+@pytest.mark.parametrize("place", ["cpu", "meta"])
+def test_without_numbers_there_are_shapes(apart, place):
+    case = Case((3, 4, 2), batch=3, apart=apart)
+    dag = case.dag.to(place)
+    leaves = [leaf.detach().to("meta").requires_grad_() for leaf in case.leaves]
+    y = outputs_of(*leaves, dag, "tanh")
+    assert y.is_meta
+    assert y.shape == case.run().shape
+    assert [grad.shape for grad in torch.autograd.grad(y.sum(), leaves)] == [leaf.shape for leaf in leaves]
+    short = outputs_of(*(leaf.to(torch.bfloat16) for leaf in leaves), dag, "relu")
+    assert short.is_meta
+    assert short.dtype == torch.bfloat16
+
+
+@pytest.mark.parametrize("apart", [False, True])
 def test_it_compiles_in_one_graph(apart):
     case = Case(apart=apart, batch=20)
     compiled = torch.compile(

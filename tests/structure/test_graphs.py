@@ -191,3 +191,26 @@ def test_reach_is_that_of_networkx(seed, density):
 def test_an_edge_of_weight_zero_carries_a_path():
     zero = sparse.csr_array((np.array([0.0]), np.array([0]), np.array([0, 1])), shape=(1, 1))
     assert NetGraph((1, 1), {(0, 1): zero}).forward_reach()[1].all()
+
+
+@pytest.mark.parametrize(
+    ("sizes", "blocks", "message"),
+    [
+        (5, {}, r"sizes: found 5, expected the neurons of each layer, such as \(784, 100, 10\)"),
+        (None, {}, "sizes: found None"),
+        ("ab", {}, "sizes: found 'ab'"),
+        (b"ab", {}, "sizes: found b'ab'"),
+        ({2: 1}, {}, "sizes: found {2: 1}"),
+        ((2, 2), None, r"blocks: found NoneType, expected a mapping \(source layer, target layer\)"),
+        ((2, 2), [1], "blocks: found list"),
+        ((2, 2), "x", "blocks: found str"),
+    ],
+)
+def test_wrong_kinds_of_arguments_are_told(sizes, blocks, message):
+    with pytest.raises(RequestError, match=f"^{message}"):
+        NetGraph(sizes, blocks)
+
+
+def test_sizes_may_be_anything_that_gives_whole_numbers():
+    for sizes in ([2, 1], np.array([2, 1]), torch.tensor([2, 1]), iter((2, 1))):
+        assert NetGraph(sizes, {}).sizes == (2, 1)

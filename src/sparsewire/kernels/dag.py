@@ -41,7 +41,7 @@ def outputs_of(x: Tensor, values: Tensor, bias: Tensor, dag: Dag, activation: st
         >>> outputs_of(torch.tensor([[5.0, 7.0]]), torch.tensor([2.0, 3.0, -1.0]), torch.zeros(2), dag, "relu")
         tensor([[11.]])
     """
-    if torch.is_autocast_enabled(x.device.type):
+    if not x.is_meta and torch.is_autocast_enabled(x.device.type):
         wanted = torch.get_autocast_dtype(x.device.type)
         x, values, bias = x.to(wanted), values.to(wanted), bias.to(wanted)
     _check(x, values, bias, dag, activation)
@@ -85,9 +85,10 @@ def _width(x: Tensor) -> int:
 
 
 def _is_ordinary(x: Tensor) -> bool:
-    """Whether nobody but autograd wants to see the operator."""
+    """Whether it has numbers, and nobody but autograd wants to see the operator."""
     return (
-        type(x) in (Tensor, torch.nn.Parameter)
+        not x.is_meta
+        and type(x) in (Tensor, torch.nn.Parameter)
         and torch._C._len_torch_dispatch_stack() == 0
         and torch._C._len_torch_function_stack() == 0
         and torch._C._functorch.peek_interpreter_stack() is None

@@ -62,14 +62,14 @@ def recurrent(
         tensor([1., 2., 3.])
     """
     given = _Inputs(x, h0, c0, lengths, tuple(values), tuple(biases))
-    if torch.is_autocast_enabled(x.device.type):
+    if not x.is_meta and torch.is_autocast_enabled(x.device.type):
         given = _cast(given)
     _check(given, stack)
-    if not _is_native(given.x):
+    if not _is_native(given.x) and not x.is_meta:
         weights = [junction.weight_of(some) for junction, some in zip(stack.junctions, given.values, strict=True)]
         how = stack.kind, given.lengths, stack.bidirectional, stack.batch_first
         return recurrent_plain.recurrent(given.x, given.h0, given.c0, weights, given.biases, *how)
-    if torch.compiler.is_compiling() or not _is_ordinary(x):
+    if torch.compiler.is_compiling() or x.is_meta or not _is_ordinary(x):
         return recurrent_operator.call(stack, *given, keep=torch.is_grad_enabled())
     tensors = (given.x, given.h0, given.c0, *given.values, *given.biases)
     if torch.is_grad_enabled() and any(tensor is not None and tensor.requires_grad for tensor in tensors):

@@ -1,7 +1,7 @@
 """Blocks: the edges between two layers of a graph as one scipy CSR matrix of shape (out, in)."""
 
 import operator
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
 import numpy as np
@@ -58,13 +58,16 @@ def same(block: Block, other: Block) -> bool:
     )
 
 
-def checked_sizes(sizes: Sequence[int]) -> tuple[int, ...]:
+def checked_sizes(sizes: Iterable[int]) -> tuple[int, ...]:
     """The sizes of layers as ints.
 
     Raises:
-        RequestError: there is none, or one is not a whole number of at least 1.
+        RequestError: it is no such list, there is none, or one is not a whole number of at least 1.
     """
-    if not len(sizes):
+    if isinstance(sizes, str | bytes | Mapping) or not isinstance(sizes, Iterable):
+        raise RequestError(f"sizes: found {sizes!r:.60}, expected the neurons of each layer, such as (784, 100, 10)")
+    sizes = tuple(sizes)
+    if not sizes:
         raise RequestError("sizes: found none, expected the number of neurons of at least one layer")
     return tuple(whole(f"sizes[{layer}]", size, least=1) for layer, size in enumerate(sizes))
 
@@ -73,8 +76,13 @@ def checked_blocks(blocks: Mapping[Junction, Any], sizes: tuple[int, ...]) -> di
     """Copies of the blocks, in the order of (source, target), sorted inside, and locked.
 
     Raises:
-        RequestError: a junction, a type, a shape or an index is impossible, or an edge is stored twice.
+        RequestError: it is no mapping; a junction, a type, a shape or an index is impossible, or an edge there twice.
     """
+    if not isinstance(blocks, Mapping):
+        raise RequestError(
+            f"blocks: found {type(blocks).__name__}, expected a mapping (source layer, target layer) → scipy sparse "
+            "matrix; {} for no edges"
+        )
     locked: dict[Junction, Block] = {}
     for junction, block in blocks.items():
         source, target = _checked_junction(junction, len(sizes))

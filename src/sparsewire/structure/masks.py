@@ -9,7 +9,7 @@ from torch.nn.parameter import UninitializedParameter
 
 from sparsewire.errors import RequestError, UnknownNameError
 from sparsewire.structure.mask_files import read_masks, write_masks
-from sparsewire.structure.sparse_weights import junctions_of, sparse_weights
+from sparsewire.structure.sparse_weights import junctions_of, refuse_hidden_edges, sparse_weights
 
 
 class Masks(Mapping[str, Tensor]):
@@ -50,17 +50,15 @@ class Masks(Mapping[str, Tensor]):
 
         Of a sparse layer those weights exist that it stores.
 
+        Raises:
+            RequestError: the model has edges that are no matrix, as a feed-forward network of `wired(…, sparse=True)`.
+
         Example:
             >>> Masks.from_model(nn.Sequential(nn.Linear(3, 2), nn.ReLU(), nn.Linear(2, 1))).densities()
             {'0.weight': 1.0, '2.weight': 1.0}
         """
-        sparse = sparse_weights(_checked(model))
-        return cls(
-            {
-                name: sparse[name].mask() if name in sparse else torch.ones_like(weight, dtype=torch.bool)
-                for name, weight in maskable(model).items()
-            }
-        )
+        refuse_hidden_edges(_checked(model))
+        return cls(existing(model))
 
     @classmethod
     def from_weights(cls, model: nn.Module) -> "Masks":
@@ -69,13 +67,17 @@ class Masks(Mapping[str, Tensor]):
         Of a sparse layer every weight is kept that it stores, also one that is zero, as a connection that has just
         grown is: there the structure is known and need not be read off the numbers.
 
+        Raises:
+            RequestError: as `from_model`.
+
         Example:
             >>> layer = nn.Linear(2, 1)
             >>> _ = layer.weight.data.copy_(torch.tensor([[0.0, 3.0]]))
             >>> Masks.from_weights(layer)["weight"]
             tensor([[False,  True]])
         """
-        sparse = sparse_weights(_checked(model))
+        refuse_hidden_edges(_checked(model))
+        sparse = sparse_weights(model)
         return cls(
             {
                 name: sparse[name].mask() if name in sparse else weight.detach() != 0
@@ -228,6 +230,15 @@ class Masks(Mapping[str, Tensor]):
                     "only masks of one model can be combined"
                 )
         return Masks({name: operation(mask, other[name].to(mask.device)) for name, mask in self.items()})
+
+
+def existing(model: nn.Module) -> dict[str, Tensor]:
+    """By the names of `maskable` which weights there are: all, and of a sparse layer those that it stores."""
+    sparse = sparse_weights(model)
+    return {
+        name: sparse[name].mask() if name in sparse else torch.ones_like(weight, dtype=torch.bool)
+        for name, weight in maskable(model).items()
+    }
 
 
 def maskable(model: nn.Module) -> dict[str, nn.Parameter]:

@@ -9,10 +9,11 @@ from torch import Tensor, nn
 
 from sparsewire.errors import RequestError, UnknownNameError
 from sparsewire.structure.gates import gate_count, stacked_parts
-from sparsewire.structure.masks import Masks, matrices
+from sparsewire.structure.masks import Masks, existing, matrices
 from sparsewire.structure.pattern_names import pattern_of
 from sparsewire.structure.patterns import Grid, Heads, Pattern, Site, Unstructured
 from sparsewire.structure.selection import Only, Parts, rows_of, selected
+from sparsewire.structure.sparse_weights import refuse_hidden_edges
 
 
 class Request(NamedTuple):
@@ -53,6 +54,8 @@ def request_of(
         {'weight': (2,)}
     """
     pattern = pattern_of(pattern)
+    if only is None and isinstance(model, nn.Module):
+        refuse_hidden_edges(model)
     prunable, before = _start(model, masks)
     meant = {name: _meant(name, prunable, parts) for name, parts in selected(prunable, only).items()}
     weights = {name: prunable[name] for name in meant}
@@ -71,7 +74,7 @@ def _start(
     if isinstance(model, nn.Module):
         prunable = matrices(model)
         everything = {**dict(model.named_parameters()), **prunable}
-        before = dict(Masks.from_model(model))  # of a sparse layer only what it stores
+        before = existing(model)  # of a sparse layer only what it stores
     elif isinstance(model, Mapping):
         everything = {name: tensor for name, tensor in model.items() if isinstance(tensor, Tensor)}
         prunable = _weights_by_name(everything)

@@ -69,7 +69,8 @@ def prune(
 
     Raises:
         RequestError: a density that is none, or that the pattern or `masks` cannot give; a name that nothing bears;
-            scores that are not finite or have another shape than their weight.
+            scores that are not finite or have another shape than their weight; without `only` a model with edges
+            that are no matrix, as a feed-forward network of `wired(…, sparse=True)`.
 
     Example:
         >>> layer = nn.Linear(4, 1)

@@ -94,6 +94,25 @@ def sparse_weights(model: nn.Module) -> dict[str, SparseWeight]:
     return {name: found[id(values)] for name, values in every if id(values) in found}
 
 
+def refuse_hidden_edges(model: nn.Module) -> None:
+    """Refuses a model with live weights that are no weight of `maskable`: modules name them in `hidden_edges`.
+
+    Raises:
+        RequestError: there are some; else they would be passed over, and only the layers around them be pruned.
+
+    Example:
+        >>> refuse_hidden_edges(nn.Linear(2, 3))
+    """
+    for path, module in model.named_modules():
+        for own in getattr(module, "hidden_edges", ()):
+            name, kind = f"{path}.{own}".removeprefix("."), type(module).__name__
+            raise RequestError(
+                f"model: found {name!r}, the edges of a {kind}, which are no matrix that can be pruned; prune the "
+                "dense form, wired(…, sparse=False), or make a network of "
+                "fewer edges from NetGraph.from_model(model).strongest(edges); only= prunes its other layers alone"
+            )
+
+
 def junctions_of(module: nn.Module) -> Mapping[str, Junction]:
     """The connections of a module's sparse weights by their own names; none, if it is no sparse module.
 

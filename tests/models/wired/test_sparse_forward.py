@@ -8,12 +8,15 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.sparse import csr_array
+from torch._subclasses.fake_tensor import FakeTensorMode
 
 from sparsewire.errors import RequestError, UnknownNameError
 from sparsewire.models.wired.building import wired
 from sparsewire.models.wired.forward import WiredForward
 from sparsewire.models.wired.sparse_forward import SparseWiredForward, sparse_wired
 from sparsewire.structure.graphs import NetGraph
+from sparsewire.structure.masks import Masks
+from sparsewire.structure.select import live_units, prune
 
 
 def generator(seed=0):
@@ -290,3 +293,53 @@ def test_masks_for_it_are_refused():
     network = sparse_wired(graph_of(), 5, 3, "relu", "pre", "last_layer", None)
     with pytest.raises(RequestError):
         graph_of().to_masks(network)
+
+
+@pytest.mark.parametrize("merge", ["pre", "post"])
+@pytest.mark.parametrize("cell", ["relu", "lstm"])
+def test_without_memory_it_has_shapes(cell, merge):
+    network, _ = wired(graph_of(), 6, 3, cell, merge, sparse=True)
+    x = torch.zeros(2, 5, 6)
+    expected = network(x).shape
+    with FakeTensorMode(allow_non_fake_inputs=True):
+        assert network(torch.zeros(2, 5, 6)).shape == expected
+    found = network.to("meta")(x.to("meta"))
+    assert found.is_meta
+    assert found.shape == expected
+
+
+def test_pruning_does_not_pass_over_its_edges():
+    network, _ = wired(graph_of(), 6, 3, sparse=True)
+    nested = torch.nn.Sequential(torch.nn.Linear(6, 6), network)
+    message = r"^model: found '{}', the edges of a SparseWiredForward, .*sparse=False.*from_model\(model\).strongest"
+    for asked in (
+        lambda model: prune(model, score="magnitude", density=0.5),
+        lambda model: live_units(model),
+        Masks.from_model,
+        Masks.from_weights,
+    ):
+        with pytest.raises(RequestError, match=message.format("values")):
+            asked(network)
+        with pytest.raises(RequestError, match=message.format("1.values")):
+            asked(nested)
+    masks = prune(nested, score="magnitude", density=0.5, only=["0", "1.readout"])
+    assert masks["0.weight"].sum() + masks["1.readout.weight"].sum() == round(0.5 * (36 + 15))
+    assert masks["1.entry.weight"].all()
+
+
+def test_what_the_refusal_advises_works():
+    graph = graph_of()
+    network, _ = wired(graph, 6, 3, sparse=True, generator=generator())
+    fewer = NetGraph.from_model(network).strongest(5)
+    assert NetGraph.from_model(wired(fewer, 6, 3, sparse=True)[0]).edges == 5
+    dense, masks = wired(graph, 6, 3)
+    pruned = prune(dense, score="magnitude", density=0.1, masks=masks)
+    assert NetGraph.from_model(dense, pruned).edges < graph.edges
+
+
+def test_a_recurrent_one_is_pruned():
+    network, _ = wired(graph_of(), 6, 3, "gru", sparse=True)
+    edges = {name: mask for name, mask in Masks.from_model(network).items() if name.endswith("ih_l0")}
+    assert edges
+    masks = prune(network, score="magnitude", density=0.2, only="i2h")
+    assert sum(int(masks[name].sum()) for name in edges) < sum(int(mask.sum()) for mask in edges.values())

@@ -49,7 +49,8 @@ def wired(
             (batch, steps, n_inputs), of which the last step is read.
         merge: "pre", the paper's formula; "post", its code.
         readout: "last_layer"; "sinks": all neurons of all layers from which no edge leads on.
-        sparse: whether the network stores and computes the edges only; it has no masks then.
+        sparse: whether the network stores and computes the edges only; it has no masks then, and without recurrent
+            cells it cannot be pruned any further.
         gate_masks: "tiled": the weights of each gate have the graph's mask. "rows": those of the paper's code, which
             repeats each row of the mask while torch stacks whole gates, so that the gates of a neuron see other
             neurons; to compare with its results only.

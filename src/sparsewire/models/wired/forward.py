@@ -18,18 +18,7 @@ class WiredForward(WiredNetwork):
     over the source layers s < l that have a block to layer l. All weights are dense here; `wired` gives the masks M
     with the network, and sets what they leave out to zero.
 
-    Args:
-        graph: its layers and edges; its values are not looked at.
-        n_inputs: features of an input, at least 1.
-        n_outputs: how many logits, at least 1.
-        cell: "relu" or "tanh".
-        merge: "pre" or "post".
-        readout: "last_layer", or "sinks": all neurons from which no edge leads on.
-        generator: where the weights are drawn from; None: the global seed, as PyTorch's constructors do.
-
-    Raises:
-        RequestError: a number is no whole number of at least 1, or something is no graph or generator.
-        UnknownNameError: there is no such cell, merge or readout.
+    The arguments, and what is raised, are those of `wired`; the cell is "relu" or "tanh".
 
     Example:
         >>> from scipy.sparse import csr_array

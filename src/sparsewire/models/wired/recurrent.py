@@ -23,19 +23,7 @@ class WiredRecurrent(WiredNetwork):
     a state of its own. All weights are dense here; `wired` gives the masks M with the network, and sets what they
     leave out to zero.
 
-    Args:
-        graph: its layers and edges; its values are not looked at.
-        n_inputs: features of a step, at least 1.
-        n_outputs: how many logits, at least 1.
-        cell: "rnn_tanh", "rnn_relu", "gru" or "lstm".
-        merge: "pre" or "post".
-        readout: "last_layer", or "sinks": all neurons from which no edge leads on.
-        gate_masks: "tiled": every gate has the graph's mask; "rows": the mistake of the paper's code, see `wired`.
-        generator: where the weights are drawn from; None: the global seed, as PyTorch's constructors do.
-
-    Raises:
-        RequestError: a number is no whole number of at least 1, or something is no graph or generator.
-        UnknownNameError: there is no such cell, merge, readout or order of gate masks.
+    The arguments, and what is raised, are those of `wired`; the cell is "rnn_tanh", "rnn_relu", "gru" or "lstm".
 
     Example:
         >>> from scipy.sparse import csr_array

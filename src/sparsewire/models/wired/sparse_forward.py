@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
@@ -66,20 +66,11 @@ class SparseWiredForward(nn.Module):
     A fresh network draws the weights and the bias of a sum of n edges from U(−1/√n, 1/√n): torch.nn.Linear's bound by
     live edges instead of the layer's inputs, as `SparseLinear` does. The bias of a sum without edges is 0.
 
+    Its edges are no matrix, so that `prune` refuses it, but for its entry and readout by `only`.
+
     A state is loaded only into a network of the same graph, merge and readout: `graph_digest` is a part of it.
 
-    Args:
-        graph: its layers and edges; its values are not looked at.
-        n_inputs: features of an input, at least 1.
-        n_outputs: how many logits, at least 1.
-        cell: "relu" or "tanh".
-        merge: "pre" or "post".
-        readout: "last_layer", or "sinks": all neurons from which no edge leads on.
-        generator: where the weights are drawn from; None: the global seed, as PyTorch's constructors do.
-
-    Raises:
-        RequestError: a number is no whole number of at least 1, or something is no graph or generator.
-        UnknownNameError: there is no such cell, merge or readout.
+    The arguments, and what is raised, are those of `wired`; the cell is "relu" or "tanh".
 
     Example:
         >>> from scipy.sparse import csr_array
@@ -88,6 +79,8 @@ class SparseWiredForward(nn.Module):
         >>> network(torch.zeros(4, 5)).shape, NetGraph.from_model(network), network.values.shape
         (torch.Size([4, 3]), NetGraph(2-1, 1 edges, density 0.5), torch.Size([1]))
     """
+
+    hidden_edges: ClassVar[tuple[str, ...]] = ("values",)  # so that pruning does not pass over them
 
     graph_digest: Tensor
 

@@ -29,18 +29,7 @@ class SparseWiredRecurrent(nn.Module):
     own state are dense, as they are in every form of this network: neurons² a cell, and with merge="post" a cell a
     junction.
 
-    Args:
-        graph: its layers and edges; its values are not looked at.
-        n_inputs: features of a step, at least 1.
-        n_outputs: how many logits, at least 1.
-        cell: "rnn_tanh", "rnn_relu", "gru" or "lstm".
-        merge: "pre" or "post".
-        readout: "last_layer", or "sinks": all neurons from which no edge leads on.
-        generator: where the weights are drawn from; None: the global seed, as PyTorch's constructors do.
-
-    Raises:
-        RequestError: a number is no whole number of at least 1, or something is no graph or generator.
-        UnknownNameError: there is no such cell, merge or readout.
+    The arguments, and what is raised, are those of `wired`; the cell is "rnn_tanh", "rnn_relu", "gru" or "lstm".
 
     Example:
         >>> from scipy.sparse import csr_array
