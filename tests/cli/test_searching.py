@@ -9,7 +9,7 @@ from click.testing import CliRunner, Result
 
 from sparsewire.cli import commands, searching
 from sparsewire.cli.search_results import Results, show_results
-from sparsewire.experiments.hidden_structures.search_setup import chain
+from sparsewire.experiments.hidden_structures.search_setup import METHODS, OBJECTIVES, chain
 from sparsewire.search.genome_files import genome_from_text, read_genome, write_genome
 
 FIELDS = {
@@ -119,6 +119,59 @@ def test_generations_alone_are_bound_enough() -> None:
     assert searching._first("cifar10", "random", {}, ("side=8",)).side == 8
 
 
+FRONT = (*TINY, "--method", "nsga2", "--objectives", "accuracy,parameters,seconds", "--trainings", 7)
+
+
+@pytest.fixture(scope="module")
+def front(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("front") / "store"
+    result = do(*FRONT, "--store", folder)
+    assert result.exit_code == 0, result.output
+    (folder / "said.txt").write_text(result.stdout)
+    return folder
+
+
+def test_a_search_by_several_objectives_shows_its_front(front: Path) -> None:
+    said = (front / "said.txt").read_text()
+    assert "8 done of 8 trials in" in said
+    assert "The front: genomes that no other of them beats in every objective." in said
+    assert re.search(r"\d+ of \d+ beat the hand-drawn chain", said)
+    assert "ms: a forward pass of a batch by one thread" in said
+    found = json.loads(do(*FRONT, "--store", front, "--json").stdout)
+    assert 1 <= len(found["front"]) <= 7
+    for one in found["front"]:
+        assert genome_from_text(one["genome"]).key == one["key"]
+        assert one["forward_seconds"] > 0
+        assert one["chain"] in ("beats it", "is beaten", "neither")
+    accuracies = [one["validation"] for one in found["front"]]
+    assert accuracies == sorted(accuracies, reverse=True)
+    assert accuracies[0] == found["best"][0]["validation"]
+    assert found["chain"]["validation"] == found["drawn"]
+    page = (front / "search.html").read_text()
+    assert "Accuracy and parameters" in page
+    assert "Accuracy and a forward pass" in page
+
+
+def test_a_front_that_is_stopped_again_and_again_is_the_same(front: Path, tmp_path: Path) -> None:
+    """Without seconds: they are measured anew in another store."""
+    command = (*TINY, "--method", "nsga2", "--trainings", 7)
+    whole = json.loads(do(*command, "--store", tmp_path / "whole", "--json").stdout)
+    for budget in ("0.001s", "0.3s"):
+        assert do(*command, "--store", tmp_path / "s", "--budget", budget).exit_code == 0
+    last = json.loads(do(*command, "--store", tmp_path / "s", "--json").stdout)
+    for name in ("front", "chain", "best", "trained", "generation", "over"):
+        assert last[name] == whole[name], name
+    assert all(one["forward_seconds"] is None for one in last["front"])
+
+
+def test_what_several_objectives_are_by_themselves() -> None:
+    assert searching._objectives("nsga2", None) == ("accuracy", "parameters")
+    assert searching._objectives("nsga2", "accuracy, multiply_adds") == ("accuracy", "multiply_adds")
+    assert searching._objectives("random", None) == ("accuracy",)
+    assert set(searching.METHODS) == {*METHODS} - {"all_trained"}  # that is --no-surrogate
+    assert searching.OBJECTIVES == OBJECTIVES
+
+
 def test_before_any_training_nothing_is_best(capsys: pytest.CaptureFixture[str]) -> None:
     show_results(Results([], None, 0, 0, 0, 0, []))
     assert "No genome has been trained yet." in capsys.readouterr().out
@@ -152,10 +205,25 @@ def test_a_genome_is_shown(tmp_path: Path) -> None:
         (2, "--show: found a.json together with an option of a search", ("--show", "a.json", "--population", 5)),
         (2, "--show: found a.json together with an option of a search", ("--show", "a.json", "--no-surrogate")),
         (2, "--show: found a.json together with an option of a search", ("--show", "a.json", "--method", "random")),
+        (2, "--show: found a.json together with an option", ("--show", "a.json", "--objectives", "accuracy,seconds")),
+        (2, "--objectives: found 'accuracy,seconds' with --method genetic, which looks at accuracy alone; set --method "
+         "nsga2", ("--objectives", "accuracy,seconds")),
+        (2, "no objective is named 'second'; did you mean 'seconds'",
+         ("--method", "nsga2", "--objectives", "accuracy,second")),
+        (2, "--objectives: found 'parameters', expected accuracy and at least one more, each once, such as acc",
+         ("--method", "nsga2", "--objectives", "parameters")),
+        (2, "--objectives: found 'accuracy', expected", ("--method", "nsga2", "--objectives", "accuracy")),
+        (2, "--objectives: found 'accuracy,seconds,seconds'",
+         ("--method", "nsga2", "--objectives", "accuracy,seconds,seconds")),
+        (2, "no objective is named ''", ("--method", "nsga2", "--objectives", "")),
+        (2, "as only nsga2 looks at others", ("-s", "objectives=['accuracy','seconds']")),
+        (2, "--no-surrogate: found together with --method nsga2", ("--no-surrogate", "--method", "nsga2")),
+        (2, "most_multiply_adds: found 9, but the smallest of 100 genomes that were drawn needs .*; allow more",
+         ("-s", "most_multiply_adds=9")),
         (1, "a.json.*there is no such file", ("--show", "a.json")),
         (2, "a.txt, expected a name that ends in .json or .graphml", ("--show", "a.txt")),
     ],
-)
+)  # fmt: skip
 def test_requests_that_make_no_sense_get_one_line(
     status: int, told: str, arguments: tuple[object, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -41,14 +41,31 @@ def test_nothing_is_stopped_without_curves_or_at_first() -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"quantile": 1.1}, "quantile: found 1.1, expected from 0 to 1"),
+        ({"quantile": 1.1}, "quantile: found 1.1, expected a probability from 0 to 1"),
         ({"quantile": math.nan}, "quantile: found nan"),
         ({"quantile": True}, "quantile: found True"),
         ({"after": -1}, "after: found -1"),
         ({"curves": [(0.1, math.nan)]}, "curves: found nan, expected finite numbers"),
         ({"curves": [("a",)]}, "curves: found 'a'"),
+        ({"curves": [(True,)]}, "curves: found True, expected finite numbers"),
+        ({"curves": [1, 2]}, "curves: found 1, expected one list of numbers a training, such as"),
+        ({"curves": [(0.1,), None]}, "curves: found None, expected one list of numbers"),
+        ({"curves": ["0.1"]}, "curves: found '0.1', expected one list of numbers"),
+        ({"curves": 0.5}, "curves: found 0.5, expected one list of numbers"),
     ],
 )
 def test_mistakes(arguments: dict[str, Any], message: str) -> None:
     with pytest.raises(RequestError, match=message):
         hopeless(**{"curves": [(0.1,)], **arguments})
+
+
+def test_what_is_no_curve_is_never_hopeless() -> None:
+    with pytest.raises(RequestError, match=r"curve: found 0\.5, expected numbers"):
+        is_hopeless(0.5, (0.4,))  # type: ignore[arg-type]
+    with pytest.raises(RequestError, match=r"bars: found 0\.4, expected numbers"):
+        is_hopeless((0.5,), 0.4)  # type: ignore[arg-type]
+
+
+def test_arrays_are_curves() -> None:
+    curves = np.array([[0.2, 0.5], [0.4, 0.3]])
+    assert hopeless(curves, after=0) == hopeless(curves.tolist(), after=0)  # type: ignore[arg-type]

@@ -7,6 +7,7 @@ import pytest
 from tests.search.digit_space import DIGITS, Digits, near_seven
 
 from sparsewire.errors import RequestError, UnknownNameError
+from sparsewire.search import evolution
 from sparsewire.search.evolution import ask, begin, replay, tell
 from sparsewire.search.settings import Settings
 from sparsewire.search.states import State
@@ -168,6 +169,26 @@ def test_a_space_that_is_used_up_ends_the_search() -> None:
         state = tell(space, settings, state, {one.key: near_seven(one.genome) for one in asked})
     assert state.evaluations == 10  # the ten first digits
     assert state.duplicates > 0
+
+
+def test_what_was_foretold_and_comes_up_again_is_foretold_anew(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A surrogate that foretells the number of what was tried shows of when a prediction is."""
+
+    def counting(space: Any, tried: Any, *_: Any, **__: Any) -> Any:
+        return lambda space, genomes: tuple((float(len(tried)),) for _ in genomes)
+
+    monkeypatch.setattr(evolution, "surrogate_of", counting)
+    space = replace(DIGITS, allowed=lambda digits: digits[2:] == (7,) * 4, draw=lambda generator: (3, 3) + (7,) * 4)
+    settings = Settings(population=4, generations=30, mutation=1.0, least_tried=4)
+    state, again = begin(space, settings, seed=0), 0
+    while asked := ask(space, settings, state):
+        known = len([one for one in state.history if one.tried])
+        for key in state.new:
+            if state[key].outcome == "foretold":
+                assert state[key].predictions == (known,)
+                again += state[key].generation < state.generation
+        state = tell(space, settings, state, {one.key: near_seven(one.genome) for one in asked})
+    assert again
 
 
 def test_mistakes() -> None:

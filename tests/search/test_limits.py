@@ -2,7 +2,7 @@ import re
 
 import pytest
 import torch
-from tests.search.genomes import EXAMPLES
+from tests.search.genomes import EXAMPLES, labelled
 
 from sparsewire.errors import RequestError
 from sparsewire.search import limits
@@ -95,3 +95,18 @@ def test_mistakes_are_told(change, message):
 def test_mistakes_of_measuring_are_told(change):
     with pytest.raises(RequestError, match=f"{next(iter(change))}: found"):
         step_seconds(CHAIN, SHAPE, 10, **change)
+
+
+def test_one_number_a_channel_is_too_little_to_learn_from():
+    with pytest.raises(RequestError, match=r"^batch: found 1 image of 1 × 1, .* expected at least 2$"):
+        step_seconds(CHAIN, (3, 1, 1), 10, batch=1)
+    assert step_seconds(CHAIN, (3, 1, 1), 10, batch=2, repeats=1) > 0
+    assert step_seconds(CHAIN, (3, 1, 2), 10, batch=1, repeats=1) > 0
+    assert step_seconds(labelled("max_pool sum", (0, 1)), (3, 1, 1), 10, batch=1, repeats=1) > 0
+
+
+def test_a_step_of_one_image_is_not_asked_for_two(monkeypatch):
+    asked = []
+    monkeypatch.setattr(limits, "step_seconds", lambda *_, batch: asked.append(batch) or 1)
+    assert exceeded(CHAIN, SHAPE, 10, seconds=2, batch=1) == ()
+    assert asked == [1]

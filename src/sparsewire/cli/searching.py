@@ -12,7 +12,7 @@ from sparsewire.cli.endings import FAILED, STOPPED
 from sparsewire.cli.helping import Command
 from sparsewire.cli.running import executor_of
 from sparsewire.cli.screen import give_json, progress, say
-from sparsewire.errors import RequestError
+from sparsewire.errors import RequestError, UnknownNameError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -28,7 +28,9 @@ if TYPE_CHECKING:
 FILE = click.Path(path_type=Path)
 COUNT = click.IntRange(min=1)
 DATA = ("digits", "mnist", "cifar10")
-METHODS = ("genetic", "regularised", "random")
+METHODS = ("genetic", "regularised", "random", "nsga2")
+OBJECTIVES = ("accuracy", "parameters", "multiply_adds", "seconds")
+_BOTH = ("accuracy", "parameters")  # what nsga2 looks at, unless told
 _FORMATS = (".json", ".graphml")
 _MOST = 10_000_000  # trainings, where generations are the bound
 
@@ -38,10 +40,13 @@ _MOST = 10_000_000  # trainings, where generations are the bound
     example="""sparsewire search
 sparsewire search --data cifar10 --population 30 --trainings 200 --budget 2h --genome best.graphml
 sparsewire search --method random -s searches=5 --workers 2 --store runs
+sparsewire search --method nsga2 --objectives accuracy,parameters,seconds
 sparsewire search --show best.graphml --data cifar10""",
 )
 @click.option("--data", type=OneOf("data", lambda: DATA), default="digits", show_default=True)
 @click.option("--method", type=OneOf("method", lambda: METHODS), default="genetic", show_default=True)
+@click.option("--objectives", metavar="NAME,NAME", help="What nsga2 looks at: accuracy, then what there shall be "
+              "little of: parameters (alone unless told), multiply_adds, seconds (a forward pass’s).")  # fmt: skip
 @click.option("--population", type=click.IntRange(min=2), metavar="N", help="How many genomes live at a time.")
 @click.option("--generations", type=COUNT, metavar="N", help="How many follow the first.")
 @click.option("--trainings", type=COUNT, metavar="N", help="How many candidates are trained at most.")
@@ -60,19 +65,21 @@ sparsewire search --show best.graphml --data cifar10""",
               "with the images of --data as a search takes them; -s side=0: with whole ones.")  # fmt: skip
 @click.option("--json", "as_json", is_flag=True, help="Print JSON in place of tables.")
 def search(
-    data: str, method: str, population: int | None, generations: int | None, trainings: int | None,
-    epochs: int | None, no_surrogate: bool, sets: tuple[str, ...], executor: str, workers: int | None, store: Path,
-    budget: float | None, genome: Path | None, html: Path | None, show: Path | None, as_json: bool,
+    data: str, method: str, objectives: str | None, population: int | None, generations: int | None,
+    trainings: int | None, epochs: int | None, no_surrogate: bool, sets: tuple[str, ...], executor: str,
+    workers: int | None, store: Path, budget: float | None, genome: Path | None, html: Path | None, show: Path | None,
+    as_json: bool,
 ) -> int:  # fmt: skip
     """Search for a convolutional architecture, or go on with a search.
 
     Genomes are graphs of convolutions, pooling, sums, concatenations and skips. The genetic search mutates them, trains
     half of what is new, and foretells the other half from 56 features of its structure. Then the best are shown, and
-    the features that accuracy goes with. Each training is a trial of the store: stop the search at any time, the same
-    command goes on where it was and finds the same.
+    the features that accuracy goes with; with nsga2, for several objectives, the genomes that none beats in all of
+    them, too. Each training is a trial of the store: stop the search at any time, the same command goes on where it was
+    and finds the same.
     """
     if show is not None:
-        searching = population, generations, trainings, epochs, budget, genome, html, workers
+        searching = objectives, population, generations, trainings, epochs, budget, genome, html, workers
         is_search = any(option is not None for option in searching) or no_surrogate
         return _show(show, data, sets, as_json, is_search or (method, executor) != ("genetic", "auto"))
     if no_surrogate and method != "genetic":
@@ -82,7 +89,9 @@ def search(
         raise RequestError(f"--genome: found {genome}, expected a file that ends with {' or '.join(_FORMATS)}")
     outputs({"--genome": genome, "--html": html}, store / "store.sqlite")
     numbers = {"population": population, "generations": generations, "trainings": trainings, "epochs": epochs}
-    first = _first(data, "all_trained" if no_surrogate else method, numbers, sets)
+    aims = _objectives(method, objectives)
+    first = _first(data, "all_trained" if no_surrogate else method, numbers, sets, aims)
+    _check(first)
     with ExitStack() as stack:
         summary, opened = _searched(stack, first, store, executor, workers, budget)
         if summary.interrupted:
@@ -92,7 +101,38 @@ def search(
     return FAILED if summary.failed else 0
 
 
-def _first(data: str, method: str, numbers: dict[str, int | None], sets: tuple[str, ...]) -> "CandidateSpec":
+def _objectives(method: str, text: str | None) -> tuple[str, ...]:
+    """What the option asks for; accuracy and parameters where nsga2 is told nothing."""
+    if method != "nsga2":
+        if text is not None:
+            raise RequestError(
+                f"--objectives: found {text!r:.60} with --method {method}, which looks at accuracy alone; "
+                "set --method nsga2"
+            )
+        return OBJECTIVES[:1]
+    names = _BOTH if text is None else tuple(name.strip() for name in text.split(","))
+    for name in names:
+        if name not in OBJECTIVES:
+            raise UnknownNameError("objective", name, OBJECTIVES)
+    if names[0] != "accuracy" or not 1 < len(names) == len(set(names)):
+        raise RequestError(
+            f"--objectives: found {text!r:.60}, expected accuracy and at least one more, each once, such as "
+            f"{','.join(_BOTH)}"
+        )
+    return names
+
+
+def _check(first: "CandidateSpec") -> None:
+    """Draws the first genomes, before anything is trained or written: limits that none holds are told at once."""
+    from sparsewire.experiments.hidden_structures.search_courses import course_of, searches_of
+
+    course_of(searches_of(first)[0], {})
+
+
+def _first(
+    data: str, method: str, numbers: dict[str, int | None], sets: tuple[str, ...],
+    objectives: tuple[str, ...] = OBJECTIVES[:1],
+) -> "CandidateSpec":  # fmt: skip
     """The first spec of one search: that of desk scale for the data, as the options change it."""
     from pydantic import ValidationError
 
@@ -103,10 +143,11 @@ def _first(data: str, method: str, numbers: dict[str, int | None], sets: tuple[s
     plans = {str(spec.model_dump()["data"]): spec.model_dump() for spec in EXPERIMENT.specs("desk")}
     plan = plans.get(data) or plans["cifar10"]
     own: dict[str, Any] = {name: number for name, number in numbers.items() if number is not None}
+    own |= {"data": data, "methods": (method,), "searches": 1, "objectives": objectives}
     if "generations" in own and "trainings" not in own:
         own["trainings"] = _MOST
     try:
-        spec = CandidateSpec.model_validate({**plan, "data": data, "methods": (method,), "searches": 1, **own})
+        spec = CandidateSpec.model_validate({**plan, **own})
     except ValidationError as cause:
         fault = cause.errors()[0]
         option = "".join(f"--{part}: " for part in fault["loc"][:1])

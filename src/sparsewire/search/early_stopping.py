@@ -1,10 +1,14 @@
 """Ending trainings early that will not be among the better ones, by the curves of those before."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
+from typing import Any
 
 from sparsewire.errors import RequestError
 from sparsewire.structure.blocks import whole
+from sparsewire.structure.priors.random_edges import checked_probability
+
+_CURVES = "one list of numbers a training, such as [(0.2, 0.5)]"
 
 
 def hopeless(curves: Sequence[Sequence[float]], *, quantile: float = 0.5, after: int = 1) -> tuple[float, ...]:
@@ -25,7 +29,7 @@ def hopeless(curves: Sequence[Sequence[float]], *, quantile: float = 0.5, after:
         One bar an epoch of the longest curve; none without curves, and then nothing is stopped.
 
     Raises:
-        RequestError: a number is none, not finite or out of its range.
+        RequestError: a curve is none, a number is none, not finite or out of its range.
 
     Example:
         >>> bars = hopeless([(0.2, 0.5, 0.6), (0.3, 0.4, 0.7), (0.1, 0.2)])
@@ -36,13 +40,11 @@ def hopeless(curves: Sequence[Sequence[float]], *, quantile: float = 0.5, after:
         Golovin et al. 2017, "Google Vizier", section 3.2.2, whose bar is the median of the running means.
     """
     first = whole("after", after, least=0)
-    is_number = isinstance(quantile, int | float) and not isinstance(quantile, bool)
-    if not is_number or not 0 <= quantile <= 1:
-        raise RequestError(f"quantile: found {quantile!r}, expected from 0 to 1")
-    best = [_best_so_far(curve) for curve in curves if len(curve)]
+    share = checked_probability("quantile", quantile)
+    best = [each for curve in _listed("curves", curves, _CURVES) if (each := _best_so_far(curve))]
     epochs = max((len(curve) for curve in best), default=0)
     return tuple(
-        -math.inf if epoch < first else _quantile([curve[min(epoch, len(curve) - 1)] for curve in best], quantile)
+        -math.inf if epoch < first else _quantile([curve[min(epoch, len(curve) - 1)] for curve in best], share)
         for epoch in range(epochs)
     )
 
@@ -54,17 +56,27 @@ def is_hopeless(curve: Sequence[float], bars: Sequence[float]) -> bool:
         curve: its accuracy epoch by epoch, so far.
         bars: of `hopeless`; after the last of them nothing is stopped.
 
+    Raises:
+        RequestError: one of them is no list of numbers.
+
     Example:
         >>> is_hopeless((), (0.5,)), is_hopeless((0.4,), (0.5,)), is_hopeless((0.6, 0.1), (0.5, 0.5))
         (False, True, False)
     """
-    return 0 < len(curve) <= len(bars) and not max(curve) >= bars[len(curve) - 1]
+    reached, least = _listed("curve", curve), _listed("bars", bars)
+    return 0 < len(reached) <= len(least) and not max(reached) >= least[len(reached) - 1]
 
 
-def _best_so_far(curve: Sequence[float]) -> list[float]:
+def _listed(argument: str, found: Any, such_as: str = "numbers, such as (0.2, 0.5)") -> list[Any]:
+    if not isinstance(found, Collection) or isinstance(found, str | bytes):
+        raise RequestError(f"{argument}: found {found!r:.60}, expected {such_as}")
+    return list(found)
+
+
+def _best_so_far(curve: Any) -> list[float]:
     found: list[float] = []
-    for value in curve:
-        if not isinstance(value, int | float) or not math.isfinite(value):
+    for value in _listed("curves", curve, _CURVES):
+        if not isinstance(value, int | float) or isinstance(value, bool) or not math.isfinite(value):
             raise RequestError(f"curves: found {value!r}, expected finite numbers")
         found.append(max([value, *found[-1:]]))
     return found

@@ -180,10 +180,7 @@ def _next(space: Space[G], settings: Settings, state: State[G]) -> State[G]:
         surrogate = surrogate_of(space, tried, settings.regressor, least=settings.least_tried, seed=seed)
     if surrogate is not None:
         foretold = [candidate for candidate in state.population if candidate.outcome == "foretold"]
-        said = surrogate(space, [candidate.genome for candidate in foretold])
-        state = state.with_candidates(
-            *(replace(one, predictions=numbers) for one, numbers in zip(foretold, said, strict=True))
-        )
+        state = state.with_candidates(*_said_anew(space, foretold, surrogate))
         state = replace(state, living=survivors(state.population, [], settings))
     if settings.method == "genetic":
         left = max(1, len(state.living) - settings.removed)
@@ -195,6 +192,9 @@ def _with_new(space: Space[G], settings: Settings, state: State[G], surrogate: S
     found = offspring(space, settings, state)
     fresh = list(found.fresh)
     if surrogate is not None:
+        # What was foretold, died and comes up again competes with the new: by what is known now, as they do.
+        dead = [state[key] for key in found.again if key not in state.living and state[key].outcome == "foretold"]
+        state = state.with_candidates(*_said_anew(space, dead, surrogate))
         fresh = _foretold(space, settings, state, fresh, surrogate)
     if settings.evaluations is not None:
         left = settings.evaluations - state.evaluations
@@ -206,6 +206,11 @@ def _with_new(space: Space[G], settings: Settings, state: State[G], surrogate: S
         duplicates=state.duplicates + found.duplicates,
         idle=0 if fresh else state.idle + 1,
     )
+
+
+def _said_anew(space: Space[G], foretold: Sequence[Candidate[G]], surrogate: Surrogate) -> list[Candidate[G]]:
+    said = surrogate(space, [candidate.genome for candidate in foretold])
+    return [replace(one, predictions=numbers) for one, numbers in zip(foretold, said, strict=True)]
 
 
 def _foretold(

@@ -12,7 +12,7 @@ from sparsewire.errors import RequestError
 from sparsewire.search.building import phenotype
 from sparsewire.search.costing import genome_cost
 from sparsewire.search.freed_pages import pages_kept
-from sparsewire.search.genotype import Genome
+from sparsewire.search.genotype import CONVOLUTIONS, Genome
 from sparsewire.structure.blocks import whole
 
 _SHARE = 8  # a step with this fraction of the batch is timed first: a hopeless genome is refused sooner
@@ -115,8 +115,12 @@ def step_seconds(
         genome: of any size.
         input_shape: (channels, height, width) of an image, each at least 1.
         classes: how many logits, at least 1.
-        batch: images in a step, at least 1.
+        batch: images in a step, at least 1; of images of 1 × 1 at least 2, as batch normalisation cannot learn from a
+            single number a channel.
         repeats: steps that are timed, at least 1.
+
+    Raises:
+        RequestError: an argument cannot be, or one image is too little.
 
     Example:
         >>> from sparsewire.search.genotype import Vertex
@@ -125,13 +129,23 @@ def step_seconds(
     """
     count = whole("repeats", repeats, least=1)
     model = phenotype(genome, input_shape, classes)
+    images = whole("batch", batch, least=1)
+    if images == 1 and tuple(input_shape)[1:] == (1, 1) and _normalises(genome):
+        raise RequestError(
+            "batch: found 1 image of 1 × 1, a single number a channel, from which batch normalisation cannot learn; "
+            "expected at least 2"
+        )
     with pages_kept():
-        taken = list(_steps(model, input_shape, classes, whole("batch", batch, least=1), count + 1))
+        taken = list(_steps(model, input_shape, classes, images, count + 1))
     return statistics.median(taken[1:])
 
 
+def _normalises(genome: Genome) -> bool:
+    return any(vertex.operation in CONVOLUTIONS for vertex in genome.vertices)
+
+
 def _too_slow(genome: Genome, input_shape: Sequence[int], classes: int, batch: int, seconds: float) -> Iterator[str]:
-    for images in sorted({max(2, batch // _SHARE), batch}):
+    for images in sorted({min(batch, max(2, batch // _SHARE)), batch}):
         taken = step_seconds(genome, input_shape, classes, batch=images)
         if taken > seconds:
             yield f"seconds: found {taken:.3g} for a step of {images:,} images, expected at most {seconds:g}"

@@ -19,6 +19,10 @@ _KNOWN = 10  # so often a known candidate is made again before it is taken as it
 _REFUSED = 1000  # so often one that is not allowed
 
 
+class NothingAllowedError(RequestError):
+    """The space allows none of the genomes that it draws."""
+
+
 class Way(NamedTuple, Generic[G]):
     """How one candidate, or two, shall come about: by which operator, of whom, and the call that makes them."""
 
@@ -59,17 +63,17 @@ def offspring(space: Space[G], settings: Settings, state: State[G]) -> Offspring
         state: its `living` are the parents; the history says who is known.
 
     Raises:
-        RequestError: nothing that may be tried was found for the first population.
+        NothingAllowedError: the first 1,000 genomes of a search were refused.
     """
     generator = stream(state.seed, state.generation, "variation")
     ways = _WAYS[settings.method] if state.living else _drawn_anew
     found: _Found[G] = _Found(space, state)
     for way in ways(space, settings, state.population, generator):
         found.take(way)
+        if not state.generation and not found.fresh:
+            raise NothingAllowedError(f"allowed: refused {_REFUSED:,} genomes in a row, expected some that it allows")
         if settings.method == "nsga2" and len(found.fresh) >= settings.batch:
             break
-    if not state.generation and not found.fresh:
-        raise RequestError(f"allowed: refused {_REFUSED:,} genomes in a row, expected some that it allows")
     return Offspring(tuple(found.fresh.values()), tuple(dict.fromkeys(found.again)), found.duplicates)
 
 

@@ -7,6 +7,7 @@ from typing import Final, Literal, get_args
 from sparsewire.analysis.prediction.regressors import REGRESSORS
 from sparsewire.errors import RequestError, UnknownNameError
 from sparsewire.structure.blocks import whole
+from sparsewire.structure.priors.random_edges import checked_probability
 
 Method = Literal["genetic", "regularised", "random", "nsga2"]
 METHODS: Final[tuple[Method, ...]] = get_args(Method)
@@ -118,19 +119,15 @@ class Settings:
         for name, below_one in (("mutation", False), ("crossover", False), ("worst", True), ("estimated", True)):
             value = getattr(self, name)
             if value is not None or name != "estimated":
-                object.__setattr__(self, name, _share(name, value, below_one=below_one))
+                share = checked_probability(name, value)
+                if below_one and share == 1:
+                    raise RequestError(f"{name}: found {value!r}, expected from 0 to below 1")
+                object.__setattr__(self, name, share)
         if self.method == "genetic" and self.mutation + self.crossover == 0 and not self.removed:
             raise RequestError(
                 f"mutation: found 0, as is crossover, and worst={self.worst:g} of {self.population} is not one genome; "
                 "nothing new would ever come about"
             )
-
-
-def _share(name: str, value: object, *, below_one: bool) -> float:
-    is_number = isinstance(value, int | float) and not isinstance(value, bool)
-    if not is_number or not 0 <= value <= 1 or (below_one and value == 1):  # type: ignore[operator]
-        raise RequestError(f"{name}: found {value!r}, expected from 0 to {'below 1' if below_one else '1'}")
-    return float(value)  # type: ignore[arg-type]
 
 
 def checked_objectives(objectives: Sequence[Direction]) -> tuple[Direction, ...]:

@@ -1,20 +1,26 @@
 """The searches of a study: where they lead, the same way however often they are asked, and within the limits."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 from tests.experiments.hidden_structures.made_search import SMALL, large, led, made
 
-from sparsewire.errors import DivergedError
+from sparsewire.errors import DivergedError, RequestError
+from sparsewire.experiments.hidden_structures import search_courses
 from sparsewire.experiments.hidden_structures.search_courses import (
-    _state_after,
+    _after,
+    _begun,
     course_of,
     follow,
     known_of,
     searches_of,
     settings_of,
     space_of,
+    values_of,
     worth_of,
 )
+from sparsewire.experiments.hidden_structures.search_limits import refusal
 from sparsewire.experiments.hidden_structures.search_setup import (
     CLASSES,
     METHODS,
@@ -98,8 +104,23 @@ def test_whatever_is_known_leads_the_same_way(outcomes, step) -> None:
 
 
 def test_a_new_process_finds_the_same(outcomes) -> None:
-    _state_after.cache_clear()
+    _begun.cache_clear()
+    _after.cache_clear()
     assert [one.spec for one in led(FIRST)] == [one.spec for one in outcomes]
+
+
+def test_a_walk_hashes_each_round_once(outcomes, monkeypatch) -> None:
+    """Each step knows its own round alone, so that a walk of twice as many generations costs twice as much."""
+    rounds = []
+
+    def after(search, reached, told):
+        rounds.append(told)
+        return _after(search, reached, told)
+
+    monkeypatch.setattr(search_courses, "_after", after)
+    [search] = [one for one in searches_of(FIRST) if (one.method, one.seed) == ("all_trained", 0)]
+    course = course_of(search, known_of(outcomes))
+    assert sum(map(len, rounds)) == len(course.tried) == FIRST.trainings
 
 
 def test_more_searches_go_on_from_fewer(outcomes) -> None:
@@ -171,6 +192,65 @@ def test_settings_are_the_specs(method) -> None:
     assert (found.evaluations, found.generations) == (50, None)
     assert found.estimated_share == (0.75 if method == "genetic" else 0.0)
     assert settings_of(spec.model_copy(update={"generations": 3}), method).generations == 3
+
+
+AIMS = {"methods": ("nsga2", "random"), "searches": 1, "objectives": ("accuracy", "parameters", "seconds")}
+
+
+def test_a_search_by_several_objectives_is_told_all_of_them() -> None:
+    first = CandidateSpec(**{**SMALL, **AIMS})
+    known = known_of(led(first))
+    several, one = (course_of(search, known) for search in searches_of(first))
+    assert several.state.objectives == ("max", "min", "min")
+    assert one.state.objectives == ("max",)
+    assert len(several.tried) == len(one.tried) == first.trainings
+    for each in several.tried:
+        genome = genome_of(each.spec)
+        cost = genome_cost(genome, shape_of(each.spec), CLASSES)
+        assert each.values == (each.worth, cost.parameters, 1e-9 * cost.multiply_adds)
+        assert several.state[genome.key].values == each.values
+        assert each.spec.timed
+    assert all(each.values == (each.worth,) for each in one.tried)
+
+
+def test_the_stored_measurement_leads() -> None:
+    """Another one of the same genomes would lead elsewhere, and is not made."""
+    first = CandidateSpec(**{**SMALL, **AIMS, "methods": ("nsga2",), "objectives": ("accuracy", "seconds")})
+    outcomes = led(first)
+    for count in range(1, len(outcomes), 3):
+        assert set(follow([first], outcomes[:count])) <= {one.spec for one in outcomes}
+    turned = [replace(one, metrics={**one.metrics, "forward seconds": 1.0}) for one in outcomes]
+    assert follow([first], outcomes) == []
+    assert set(follow([first], turned)) - {one.spec for one in outcomes}
+
+
+def test_what_lacks_a_number_has_failed() -> None:
+    done = made(FIRST)
+    assert values_of([done], ("accuracy", "seconds")) is None
+    assert values_of([done], ("accuracy",)) == (worth_of([done]),)
+    assert values_of([replace(done, state="diverged", metrics={})], ("accuracy", "parameters")) is None
+
+
+@pytest.mark.parametrize(
+    ("fields", "message"),
+    [
+        (
+            {"most_multiply_adds": 9},
+            "most_multiply_adds: found 9, but the smallest of 100 genomes that were drawn needs",
+        ),
+        ({"most_memory": 1, "batch": 99_000, "most_multiply_adds": 0}, "most_memory: found 1, .* smaller batch"),
+    ],
+)
+def test_limits_that_no_genome_holds(fields, message) -> None:
+    first = FIRST.model_copy(update={**fields, "least_depth": 12})
+    with pytest.raises(RequestError, match=message) as caught:
+        follow([first], [made(first)])
+    assert "allowed" not in str(caught.value)
+
+
+def test_limits_that_only_together_hold_nobody() -> None:
+    loose = FIRST.model_copy(update={"most_multiply_adds": 10**9})
+    assert "hardly any genome holds both" in str(refusal(loose, [genome_of(FIRST)]))
 
 
 @pytest.mark.parametrize("method", METHODS)

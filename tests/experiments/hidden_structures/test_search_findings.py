@@ -19,10 +19,11 @@ from sparsewire.experiments.hidden_structures.search_claims import (
     top_claims,
 )
 from sparsewire.experiments.hidden_structures.search_findings import findings
+from sparsewire.experiments.hidden_structures.search_labels import label
 from sparsewire.experiments.hidden_structures.search_prediction import LEAST
 from sparsewire.experiments.hidden_structures.search_published import SIGNS, SPREADS
 from sparsewire.experiments.hidden_structures.search_readings import complete, guesses, studies, table, until
-from sparsewire.experiments.hidden_structures.search_setup import METHODS, CandidateSpec
+from sparsewire.experiments.hidden_structures.search_setup import CandidateSpec
 from sparsewire.lab.reporting.charts import Chart
 from sparsewire.lab.reporting.findings import Grid, Note, Picture
 from sparsewire.search.measures import FEATURES, features
@@ -79,13 +80,13 @@ def test_a_search_that_can_see_its_way_is_ahead_of_chance(section) -> None:
     """Mutations make genomes larger than any that is drawn."""
     [study] = studies(led(FIRST.model_copy(update={"searches": 6}), worth=large))
     found = {claim.label: claim.verdict for claim in method_claims(study, "").claims}
-    assert found["genetic, half foretold − random, validation"] == "reproduced"
+    assert found["genetic, half foretold by Bayesian ridge − random, validation"] == "reproduced"
     assert found["genetic, all trained − random, test"] == "reproduced"
     labels = [
         f"{label}, {kind}"
         for label in (
-            "genetic, half foretold − random", "genetic, all trained − random",
-            "genetic, half foretold − genetic, all trained",
+            "genetic, half foretold by Bayesian ridge − random", "genetic, all trained − random",
+            "genetic, half foretold by Bayesian ridge − genetic, all trained",
         )
         for kind in ("validation", "test")
     ]  # fmt: skip
@@ -95,12 +96,33 @@ def test_a_search_that_can_see_its_way_is_ahead_of_chance(section) -> None:
 
 def test_foretelling_saves_trainings(outcomes, section) -> None:
     assert verdicts(section)["What the surrogate saves"]["training time that foretelling saves"] == "reproduced"
-    [claim] = [claim for _, claim in section.claims() if claim.label.startswith("training time")]
+    label = "training time that foretelling saves"
+    [claim] = [claim for _, claim in section.claims() if claim.label == label]
+    [net] = [claim for _, claim in section.claims() if claim.label == f"{label}, less the surrogate’s own"]
+    assert all(one < other for one, other in zip(net.ours, claim.ours, strict=True))
     [study] = studies(outcomes)
     for value, one, other in zip(claim.ours, study.of("genetic"), study.of("all_trained"), strict=True):
         last = min(complete(one), complete(other))
         # Every made-up training takes a second.
         assert value == pytest.approx(100 * (1 - len(until(one, last)) / len(until(other, last))))
+
+
+def test_the_texts_say_who_foretells_how_much() -> None:
+    small = {**SMALL, "searches": 1, "trainings": 6}
+    for fields, words in (
+        ({}, "half is not trained: Bayesian ridge foretells"),
+        ({"estimated": 0.25, "regressor": "random_forest"}, "25 % is not trained: a random forest foretells"),
+        ({"methods": ("random",)}, "Every new genome is trained."),
+    ):
+        section = findings(led(CandidateSpec(**{**small, **fields})))
+        assert words in section.intro, section.intro
+    both = led(CandidateSpec(**small), CandidateSpec(**{**small, "methods": ("random",)}))
+    assert "a regressor foretells" in findings(both).intro
+
+
+def test_unseen_genomes_are_foretold_by_the_searchs_own(section) -> None:
+    [table] = [one for one in section.blocks if getattr(one, "title", "").startswith("Does structure foretell")]
+    assert table.note.startswith("Of Bayesian ridge. Whether")
 
 
 def test_signs_are_found(section) -> None:
@@ -161,11 +183,11 @@ def test_the_best_genome_is_drawn_with_its_cost(outcomes, section) -> None:
 
 def test_the_course_is_shown_beside_the_hand_drawn_chain(section) -> None:
     [chart] = [block for block in section.blocks if isinstance(block, Chart)]
-    assert [one.name for one in chart.series] == [*(METHODS[name] for name in FIRST.methods), "hand-drawn chain"]
+    assert [one.name for one in chart.series] == [*(label(FIRST, name) for name in FIRST.methods), "hand-drawn chain"]
     assert all(list(one.mean) == sorted(one.mean) for one in chart.series)
     rows = {row[0]: row for row in grid(section, "The searches").rows}
-    assert [rows[METHODS[name]][2] for name in FIRST.methods] == ["24.0"] * 3
-    assert float(rows["genetic, half foretold"][3]) > 5
+    assert [rows[label(FIRST, name)][2] for name in FIRST.methods] == ["24.0"] * 3
+    assert float(rows["genetic, half foretold by Bayesian ridge"][3]) > 5
 
 
 @pytest.mark.parametrize("rounds", [0, 1])

@@ -24,12 +24,14 @@ from sparsewire.experiments.hidden_structures.search_training import (
 )
 from sparsewire.lab.checkpoint_folder import Stopped
 from sparsewire.lab.experiment import Trial
+from sparsewire.lab.spec import canonical, run_id
 from sparsewire.search import measures
 from sparsewire.search.building import phenotype
 from sparsewire.search.genotype import PAPER_INITIAL, PAPER_RANDOM
 
 FIRST = CandidateSpec(**SMALL)
 LINE = '{"vertices":[["conv3",4],["max_pool"],["conv3",8]],"edges":[[0,1],[1,2]]}'
+IDS = ["61a3045c72e1ab61", "a7aea80df7d15f66", "565a6ba288f2f840"]  # as of the first version
 ENDS = {"best validation accuracy", "test accuracy", "epochs", "training seconds"}
 CURVES = {"validation accuracy", "validation loss", "training loss"}
 
@@ -64,7 +66,10 @@ def test_a_candidate_is_its_training_alone() -> None:
         {"mutation": 1.5}, {"crossover": -0.1}, {"worst": 1.0}, {"estimated": 1.0}, {"regressor": "oracle"},
         {"least_tried": 3}, {"channels": ()}, {"channels": (0,)}, {"channels": (8.5,)}, {"least_depth": 0},
         {"least_depth": 7, "most_depth": 6}, {"random_least_depth": 37}, {"hopeless": 1.0}, {"epochs": True},
-        {"genome": 3}, {"genomes": ""},
+        {"genome": 3}, {"genomes": ""}, {"timed": 1}, {"objectives": ()}, {"objectives": ("speed",)},
+        {"methods": ("nsga2",), "objectives": ("parameters", "accuracy")},
+        {"methods": ("nsga2",), "objectives": ("accuracy", "seconds", "seconds")},
+        {"objectives": ("accuracy", "parameters")},
     ],
 )  # fmt: skip
 def test_impossible_fields_are_refused(fields) -> None:
@@ -79,6 +84,29 @@ def test_the_message_names_field_and_bound() -> None:
         CandidateSpec(data="digits", side=9)
     with pytest.raises(ValidationError, match="methods each once; found random, random"):
         CandidateSpec(methods=("random", "random"))
+
+    with pytest.raises(ValidationError, match="objectives each once, accuracy first; found seconds, accuracy"):
+        CandidateSpec(methods=("nsga2",), objectives=("seconds", "accuracy"))
+    with pytest.raises(ValidationError, match="accuracy alone with the methods random, as only nsga2 looks at others"):
+        CandidateSpec(methods=("random",), objectives=("accuracy", "seconds"))
+
+
+def test_ids_are_what_they_were_before_there_were_objectives() -> None:
+    """What a store holds must be found again: fields that came later are left out of the ids."""
+    fields = {"data": "digits", "epochs": 2, "images": 60, "methods": ("genetic",)}
+    assert run_id(CandidateSpec(**fields)) == run_id(CandidateSpec(**fields, objectives=("accuracy",), timed=False))
+    assert canonical(CandidateSpec(epochs=2)) == '{"epochs":2,"experiment":"hidden_structures.search"}'
+    assert [run_id(spec) for spec in (CandidateSpec(), *specs("desk"))] == IDS
+
+
+def test_candidates_are_timed_where_the_search_looks_at_seconds() -> None:
+    aims = {"methods": ("nsga2", "random"), "objectives": ("accuracy", "seconds")}
+    timed = candidate(FIRST.model_copy(update=aims), LINE)
+    assert (timed.timed, timed.objectives) == (True, ("accuracy",))
+    assert candidate(FIRST.model_copy(update={**aims, "objectives": ("accuracy", "parameters")}), LINE) == candidate(
+        FIRST, LINE
+    )
+    assert canonical(candidate(FIRST, LINE)) == canonical(timed).replace(',"timed":true', "")
 
 
 @pytest.mark.parametrize("scale", ["smoke", "desk", "full"])
@@ -140,6 +168,16 @@ def test_what_a_trial_records(genome, tmp_path) -> None:
     other = Trial(1, tmp_path / "three")
     train_candidate(spec, other)
     assert other.series != trial.series
+
+
+def test_a_trial_that_is_timed_records_how_long_a_pass_takes(tmp_path) -> None:
+    spec = candidate(FIRST, LINE)
+    plain, timed = Trial(0, tmp_path / "plain"), Trial(0, tmp_path / "timed")
+    train_candidate(spec, plain)
+    train_candidate(spec.model_copy(update={"timed": True}), timed)
+    assert set(timed.metrics) - set(plain.metrics) == {"forward seconds"}
+    assert 0 < timed.metrics["forward seconds"] < 60
+    assert timed.series == plain.series
 
 
 def test_a_genome_above_the_limits_is_not_trained(tmp_path) -> None:

@@ -36,7 +36,7 @@ DESK_DATA: Final[tuple[dict[str, Any], ...]] = (
 
 
 def specs(scale: Scale) -> Sequence[CandidateSpec]:
-    """Full: the paper's search, and random search as deep as the paper's; desk: what two cores do in less than an hour.
+    """Full: the paper's search, and random search as deep as the paper's; desk: what two cores do in two hours.
 
     Each is the first of its searches, which trains a hand-drawn genome; what follows is up to `follow`.
     """

@@ -7,6 +7,7 @@ from typing import Final
 from sparsewire.analysis.prediction.permutations import Importance
 from sparsewire.experiments.hidden_structures.priors_correlations import Correlated
 from sparsewire.experiments.hidden_structures.search_courses import Course, Tried
+from sparsewire.experiments.hidden_structures.search_labels import NAMES, label
 from sparsewire.experiments.hidden_structures.search_prediction import Score
 from sparsewire.experiments.hidden_structures.search_published import (
     BEST,
@@ -21,12 +22,9 @@ from sparsewire.experiments.hidden_structures.search_readings import (
     Study,
     best_so_far,
     chosen,
-    complete,
     metric,
-    seconds,
-    until,
 )
-from sparsewire.experiments.hidden_structures.search_setup import METHODS, CandidateSpec, Method
+from sparsewire.experiments.hidden_structures.search_setup import CandidateSpec, Method
 from sparsewire.lab.reporting.findings import Claim, ClaimTable, Kind
 
 NEAR: Final = 2.0  # features among the ten; our own bound on how many may be others
@@ -37,20 +35,14 @@ ABOUT_METHODS: Final = (
     "trainings each, judged by the 95 % interval of their mean. Validation accuracy is what is searched for; the test "
     "accuracy is that of the genome that a search would hand out. The paper makes no such comparison."
 )
-ABOUT_SAVING: Final = (
-    "Both searches up to the same generation: one trains every new genome, the other half of them. Seconds of training "
-    "alone, a genome that several searches share counted in each; the time of the surrogate comes on top. The price "
-    "is what the best accuracy loses by it. Judged by the 95 % interval over seeds."
-)
 ABOUT_SIGNS: Final = (
     "Figure 8b has no numbers. The text says that six of the ten most important features are standard deviations of "
     "path lengths to convolutions or pooling vertices, all of positive correlation, not which; that mean centrality is "
     "negative. Ours is inconclusive where its 95 % interval, of a bootstrap over genomes, holds 0."
 )
 ABOUT_UNSEEN: Final = (
-    "Whether anything is known of genomes that were not learnt from: R² and rank correlation above 0, of a "
-    "random forest or of what the search had, "
-    "judged by their 95 % interval. Genomes of one search descend from one another, so that only other searches are "
+    "Whether anything is known of genomes that were not learnt from: R² and rank correlation above 0, judged by their "
+    "95 % interval. Genomes of one search descend from one another, so that only other searches are "
     "wholly new; what surrogates said in the midst of a search is of new genomes, too, by what was known then."
 )
 
@@ -61,32 +53,15 @@ def method_claims(study: Study, suffix: str) -> ClaimTable:
     against.append(("genetic", "all_trained"))
     claims = []
     for one, other in against:
-        label = f"{METHODS[one]} − {METHODS[other]}"
-        pairs = _pairs(study, one, other)
+        names = f"{label(study.first, one)} − {label(study.first, other)}"
+        pairs = pairs_of(study, one, other)
         parts = [(first.tried[: study.equal], second.tried[: study.equal]) for first, second in pairs]
         best = tuple(best_so_far(first)[-1] - best_so_far(second)[-1] for first, second in parts if first)
         test = [accuracy_in_test(study, first) - accuracy_in_test(study, second) for first, second in parts]
         found = tuple(value for value in test if not math.isnan(value))
-        claims += [_ahead(f"{label}, validation", best), _ahead(f"{label}, test", found)]
+        claims += [ahead(f"{names}, validation", best), ahead(f"{names}, test", found)]
     title = f"Is one search better, after {study.equal} trainings each?{suffix}"
     return ClaimTable(title, tuple(claim for claim in claims if claim.ours), ABOUT_METHODS)
-
-
-def saving_claims(study: Study, suffix: str) -> ClaimTable:
-    """What foretelling saves of the time to train, and what it costs in accuracy, generation by generation."""
-    saved, price = [], []
-    for foretold, trained in _pairs(study, "genetic", "all_trained"):
-        last = min(complete(foretold), complete(trained))
-        less, more = until(foretold, last), until(trained, last)
-        # The first generation is the same in both.
-        if last > 0 and seconds(study, more) > 0:
-            saved.append(100 * (1 - seconds(study, less) / seconds(study, more)))
-            price.append(best_so_far(less)[-1] - best_so_far(more)[-1])
-    claims = (
-        Claim("training time that foretelling saves", 0.0, tuple(saved), 0.0, "%", 1, "at_least", by_interval=True),
-        _ahead("best validation accuracy with − without", tuple(price)),
-    )
-    return ClaimTable(f"What the surrogate saves{suffix}", tuple(one for one in claims if one.ours), ABOUT_SAVING)
 
 
 def sign_claims(correlations: Mapping[str, Correlated], suffix: str) -> ClaimTable:
@@ -118,18 +93,28 @@ def top_claims(important: Mapping[str, Importance], suffix: str) -> ClaimTable:
     return ClaimTable(f"The {TOP} most important features{suffix}", claims, note)
 
 
-def unseen_claims(scores: Mapping[str, Mapping[str, Score]], suffix: str) -> ClaimTable:
-    """Whether the surrogate knows anything of genomes that it has not learnt from."""
-    claims = []
+def unseen_claims(scores: Mapping[str, Mapping[str, Score]], regressor: str, suffix: str) -> ClaimTable:
+    """Whether the surrogate knows anything of genomes that it has not learnt from.
+
+    Args:
+        scores: way to hold back → regressor → how good it is.
+        regressor: that of the search; where it was not tried in a way, a random forest stands for it.
+        suffix: of the title.
+    """
+    claims, of = [], set()
     for way, found in scores.items():
-        score = found.get("random_forest") or next(iter(found.values()))  # a search has its own regressor alone
+        name = regressor if regressor in found else "random_forest"
+        score = found[name]
+        of.add(NAMES[name])
         if score.tested and not math.isnan(score.r2.mean):
             is_open = not (score.r2.low > 0 or score.r2.high < 0)
             claims.append(_above(f"R², {way}", score.r2.mean, is_open))
         if score.tested and not math.isnan(score.rank):
             is_open = score.interval is None or score.interval[0] <= 0 <= score.interval[1]
             claims.append(_above(f"rank correlation, {way}", score.rank, is_open))
-    return ClaimTable(f"Does structure foretell accuracy?{suffix}", tuple(claims), ABOUT_UNSEEN)
+    return ClaimTable(
+        f"Does structure foretell accuracy?{suffix}", tuple(claims), f"Of {' and '.join(sorted(of))}. {ABOUT_UNSEEN}"
+    )
 
 
 def best_claims(study: Study, suffix: str) -> ClaimTable:
@@ -168,12 +153,12 @@ def accuracy_in_test(study: Study, tried: Sequence[Tried]) -> float:
     return float("nan") if best is None else metric(study, best.spec, "test accuracy")
 
 
-def _pairs(study: Study, one: Method, other: Method) -> list[tuple[Course, Course]]:
+def pairs_of(study: Study, one: Method, other: Method) -> list[tuple[Course, Course]]:
     """The searches of two methods that share a seed."""
     return [pair for pair in zip(study.of(one), study.of(other), strict=False) if all(part.tried for part in pair)]
 
 
-def _ahead(label: str, differences: tuple[float, ...]) -> Claim:
+def ahead(label: str, differences: tuple[float, ...]) -> Claim:
     """That one is ahead; searches that all end alike decide nothing, as one alone does not."""
     differences = differences if any(differences) else differences[:1]
     return Claim(label, 0.0, differences, 0.0, "points", 2, "at_least", by_interval=True)

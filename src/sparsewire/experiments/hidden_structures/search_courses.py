@@ -7,9 +7,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from statistics import fmean
-from typing import NamedTuple, TypeAlias
+from typing import Final, NamedTuple, TypeAlias
 
-from sparsewire.experiments.hidden_structures.search_setup import CandidateSpec, Method, candidate, shape_of
+import torch
+
+from sparsewire.experiments.hidden_structures.search_limits import refusal
+from sparsewire.experiments.hidden_structures.search_setup import CandidateSpec, Method, Objective, candidate, shape_of
+from sparsewire.experiments.hidden_structures.search_timing import MEASURED
 from sparsewire.experiments.hidden_structures.search_training import limits_of
 from sparsewire.lab.experiment import Outcome
 from sparsewire.search.early_stopping import hopeless
@@ -17,13 +21,17 @@ from sparsewire.search.evolution import ask, begin, tell
 from sparsewire.search.genome_files import genome_text
 from sparsewire.search.genotype import Bounds, Genome
 from sparsewire.search.isomorphism import canonical
+from sparsewire.search.offspring import NothingAllowedError
 from sparsewire.search.random_genomes import most_vertices
-from sparsewire.search.settings import Settings
+from sparsewire.search.settings import Direction, Settings
 from sparsewire.search.spaces import Space, genomes
 from sparsewire.search.states import State
 
 Known: TypeAlias = Mapping[CandidateSpec, Sequence[Outcome]]  # the outcomes of each spec, one a seed
-_Round: TypeAlias = tuple[tuple[str, float | None], ...]  # keys of candidates that were tried together, and their worth
+Values: TypeAlias = tuple[float, ...]  # one an objective, accuracy first
+_Round: TypeAlias = tuple[tuple[str, Values | None], ...]  # keys of candidates that were tried together, what came out
+_REFUSED: Final = 100  # genomes from which it is told what a limit would have to be
+_METRICS: Final[Mapping[Objective, str]] = {"seconds": MEASURED}  # those whose metric is called otherwise
 
 
 class OneSearch(NamedTuple):
@@ -48,12 +56,14 @@ class Tried(NamedTuple):
         generation: in which it was.
         worth: percent; None where the training diverged or was refused.
         foretold: what the surrogate of that moment said of it, percent; None where there was none.
+        values: what the search was told of it, one number an objective; None as for `worth`.
     """
 
     spec: CandidateSpec
     generation: int
     worth: float | None
     foretold: float | None
+    values: Values | None = None
 
 
 @dataclass(frozen=True)
@@ -121,25 +131,71 @@ def worth_of(outcomes: Sequence[Outcome]) -> float | None:
     return fmean(found) if found else None
 
 
+def values_of(outcomes: Sequence[Outcome], objectives: Sequence[Objective]) -> Values | None:
+    """What a search is told of a candidate: its worth and what else is aimed at, means over seeds; None: it failed.
+
+    All of it was stored when the candidate was trained, measured seconds too, so that a replay is told the same.
+
+    Example:
+        >>> metrics = {"best validation accuracy": 50.0, "parameters": 300.0, "forward seconds": 0.25}
+        >>> done = Outcome(CandidateSpec(), 0, "done", None, 1.0, metrics, {})
+        >>> values_of([done], ("accuracy", "parameters", "seconds")), values_of([], ("accuracy",))
+        ((50.0, 300.0, 0.25), None)
+    """
+    worth, values = worth_of(outcomes), []
+    for objective in objectives[1:]:
+        name = _METRICS.get(objective, objective)
+        found = [one.metrics[name] for one in outcomes if one.state == "done" and name in one.metrics]
+        if not found:
+            return None
+        values.append(fmean(found))
+    return None if worth is None else (worth, *values)
+
+
 def course_of(search: OneSearch, known: Known) -> Course:
-    """The search as far as the known trainings lead it."""
+    """The search as far as the known trainings lead it.
+
+    Raises:
+        RequestError: no genome holds the limits, or the settings cannot be.
+    """
     space, settings = space_of(search.first, search.method), settings_of(search.first, search.method)
-    rounds: tuple[_Round, ...] = ()
-    tried: list[Tried] = []
+    aims = objectives_of(search.first, search.method)
+    reached, tried = _begun(search), list[Tried]()
     while True:
-        state = _state_after(search, rounds)
+        state = reached.state
         bars = _bars(search.first, tried, known)
         waiting = ask(space, settings, state)
         specs = [candidate(search.first, line_of(one.genome), bars) for one in waiting]
         needed = tuple(spec for spec in specs if spec not in known)
         if needed or not waiting:
             return Course(search, state, tuple(tried), needed)
-        worths = [worth_of(known[spec]) for spec in specs]
+        told = [values_of(known[spec], aims) for spec in specs]
         tried += [
-            Tried(spec, state.generation, worth, one.predicted)
-            for spec, worth, one in zip(specs, worths, waiting, strict=True)
+            Tried(spec, state.generation, None if values is None else values[0], one.predicted, values)
+            for spec, values, one in zip(specs, told, waiting, strict=True)
         ]
-        rounds = (*rounds, tuple((one.key, worth) for one, worth in zip(waiting, worths, strict=True)))
+        reached = _after(search, reached, tuple((one.key, values) for one, values in zip(waiting, told, strict=True)))
+
+
+def objectives_of(first: CandidateSpec, method: Method) -> tuple[Objective, ...]:
+    """What a method looks at.
+
+    Example:
+        >>> first = CandidateSpec(methods=("nsga2", "random"), objectives=("accuracy", "parameters"))
+        >>> objectives_of(first, "nsga2"), objectives_of(first, "random")
+        (('accuracy', 'parameters'), ('accuracy',))
+    """
+    return first.objectives if method == "nsga2" else first.objectives[:1]
+
+
+def directions_of(first: CandidateSpec, method: Method) -> tuple[Direction, ...]:
+    """Whether more or less is better, for each of a method's objectives.
+
+    Example:
+        >>> directions_of(CandidateSpec(methods=("nsga2",), objectives=("accuracy", "seconds")), "nsga2")
+        ('max', 'min')
+    """
+    return tuple("max" if one == "accuracy" else "min" for one in objectives_of(first, method))
 
 
 def settings_of(first: CandidateSpec, method: Method) -> Settings:
@@ -160,6 +216,7 @@ def settings_of(first: CandidateSpec, method: Method) -> Settings:
         least_tried=first.least_tried,
         generations=first.generations or None,
         evaluations=first.trainings,
+        objectives=directions_of(first, method),
     )
 
 
@@ -189,13 +246,28 @@ def line_of(genome: Genome) -> str:
     return genome_text(canonical(genome))
 
 
+@dataclass(frozen=True, eq=False)
+class _Reached:
+    """A state that a search came to. It equals itself alone, so that nothing of its history is hashed or compared."""
+
+    state: State[Genome]
+
+
+@lru_cache(maxsize=1 << 10)
+def _begun(search: OneSearch) -> _Reached:
+    space, settings = space_of(search.first, search.method), settings_of(search.first, search.method)
+    try:
+        return _Reached(begin(space, settings, search.seed))
+    except NothingAllowedError:
+        generator = torch.Generator().manual_seed(search.seed)
+        raise refusal(search.first, [space.draw(generator) for _ in range(_REFUSED)]) from None
+
+
 @lru_cache(maxsize=1 << 14)
-def _state_after(search: OneSearch, rounds: tuple[_Round, ...]) -> State[Genome]:
+def _after(search: OneSearch, reached: _Reached, told: _Round) -> _Reached:
     """Kept, as each call trains a surrogate, and a course is walked anew for every generation."""
     space, settings = space_of(search.first, search.method), settings_of(search.first, search.method)
-    if not rounds:
-        return begin(space, settings, search.seed)
-    return tell(space, settings, _state_after(search, rounds[:-1]), dict(rounds[-1]))
+    return _Reached(tell(space, settings, reached.state, dict(told)))
 
 
 def _bars(first: CandidateSpec, tried: Sequence[Tried], known: Known) -> tuple[float, ...]:

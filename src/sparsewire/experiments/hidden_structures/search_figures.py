@@ -10,7 +10,8 @@ from sparsewire.analysis.prediction.permutations import Importance
 from sparsewire.errors import RequestError
 from sparsewire.experiments.hidden_structures.priors_correlations import Correlated, Numbers
 from sparsewire.experiments.hidden_structures.search_claims import accuracy_in_test, budget
-from sparsewire.experiments.hidden_structures.search_prediction import REGRESSORS, Score
+from sparsewire.experiments.hidden_structures.search_labels import NAMES, label
+from sparsewire.experiments.hidden_structures.search_prediction import Score
 from sparsewire.experiments.hidden_structures.search_published import SIGNS, TOP
 from sparsewire.experiments.hidden_structures.search_readings import (
     Study,
@@ -19,7 +20,8 @@ from sparsewire.experiments.hidden_structures.search_readings import (
     metric,
     seconds,
 )
-from sparsewire.experiments.hidden_structures.search_setup import CLASSES, METHODS, shape_of
+from sparsewire.experiments.hidden_structures.search_setup import CLASSES, shape_of
+from sparsewire.experiments.hidden_structures.search_timing import MEASURED
 from sparsewire.lab.reporting.charts import Chart, Series, series
 from sparsewire.lab.reporting.findings import Grid, Picture
 from sparsewire.search.costing import genome_cost
@@ -35,7 +37,7 @@ def progress_chart(study: Study, suffix: str) -> Chart:
         courses = [best_so_far(course.tried) for course in study.of(method)]
         runs = [(list(range(1, len(course) + 1)), course) for course in courses if course]
         if runs:
-            lines.append(series(METHODS[method], runs))
+            lines.append(series(label(study.first, method), runs))
     drawn = metric(study, study.first, "best validation accuracy")
     if lines and not math.isnan(drawn):
         most = max(line.x[-1] for line in lines)
@@ -62,7 +64,9 @@ def method_grid(study: Study, suffix: str) -> Grid:
             ]
             costs = f"{fmean(seconds(study, course.tried) for course in courses):,.0f}"
             reached = f"{fmean(ends):.1f}", f"{max(ends):.1f}", f"{fmean(tests):.1f}"
-            rows.append((METHODS[method], f"{len(courses)}", *(f"{mean:.1f}" for mean in means), *reached, costs))
+            rows.append(
+                (label(study.first, method), f"{len(courses)}", *(f"{mean:.1f}" for mean in means), *reached, costs)
+            )
     drawn = (metric(study, study.first, f"{name} accuracy") for name in ("best validation", "test"))
     validated, test = ("" if math.isnan(value) else f"{value:.1f}" for value in drawn)
     rows.append(("hand-drawn chain", "", "1", *[""] * 3, validated, validated, test, ""))
@@ -81,7 +85,7 @@ def score_grid(scores: Mapping[str, Mapping[str, Score]], suffix: str) -> Grid:
         for name, score in found.items():
             r2 = _digits(score.r2.mean), _interval((score.r2.low, score.r2.high))
             rank = _digits(score.rank), _interval(score.interval)
-            rows.append((f"{way}, {REGRESSORS.get(name, name)}", f"{score.tested}", *r2, *rank))
+            rows.append((f"{way}, {NAMES[name]}", f"{score.tested}", *r2, *rank))
     columns = ("held back, regressor", "genomes", "R²", "95 %", "rank correlation", "95 %")
     note = (
         "1 is perfect; R² of 0 is no better than the mean of all. The paper's split holds back 30 % by chance. In the "
@@ -150,6 +154,8 @@ def genome_grid(features: Mapping[str, Numbers], study: Study, suffix: str) -> G
         "best validation accuracy, %": [metric(study, spec, "best validation accuracy") for spec in study.genomes],
         "training seconds": [metric(study, spec, "training seconds") for spec in study.genomes],
     }
+    if study.first.is_timed:
+        numbers["milliseconds of a forward pass"] = [1e3 * metric(study, spec, MEASURED) for spec in study.genomes]
     rows = tuple(
         (name, *(f"{value:,.4g}" if value < 1e4 else f"{value:,.0f}" for value in (min(of), fmean(of), max(of))))
         for name, of in numbers.items()

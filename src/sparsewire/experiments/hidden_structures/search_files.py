@@ -11,6 +11,7 @@ from sparsewire.errors import FileError, RequestError
 from sparsewire.experiments.hidden_structures.search_prediction import LEAST
 from sparsewire.experiments.hidden_structures.search_readings import Study, best_genome, metric, studies, table
 from sparsewire.experiments.hidden_structures.search_setup import NAME
+from sparsewire.experiments.hidden_structures.search_timing import MEASURED
 from sparsewire.files import write_aside
 from sparsewire.lab.experiment import Outcome
 from sparsewire.search.genome_files import write_genome
@@ -29,7 +30,8 @@ def write_search(
     """Writes what one study found: its meta data set, a predictor, and the best genome in three forms.
 
     `meta.csv` has a row for each genome that was trained: its line, the 56 features, "accuracy" (the best on the
-    validation images, percent), parameters, multiply-adds, test accuracy and seconds of training.
+    validation images, percent), parameters, multiply-adds, test accuracy and seconds of training, and of a forward pass
+    where that was measured.
     `predictor.safetensors` has learnt accuracy from the features (`Predictor.load`, `sparsewire predict`), where there
     are at least `LEAST` genomes that are not all as good. `best.json`, `best.graphml` and `best.svg` are the genome of
     the best validation accuracy. Every file is written whole or not at all.
@@ -91,12 +93,13 @@ def _write_text(text: str, path: Path) -> None:
 def _write_table(study: Study, path: Path) -> None:
     features, accuracy, _ = table(study)
     columns = [features[name].tolist() for name in FEATURES]
+    costs = (*COSTS, MEASURED) if study.first.is_timed else COSTS
 
     def write(aside: Path) -> None:
         with aside.open("w", encoding="utf-8", newline="") as file:
             rows = csv.writer(file, lineterminator="\n")
-            rows.writerow(["genome", *FEATURES, "accuracy", *COSTS])
+            rows.writerow(["genome", *FEATURES, "accuracy", *costs])
             for spec, *numbers in zip(study.genomes, *columns, accuracy.tolist(), strict=True):
-                rows.writerow([spec.genome, *numbers, *(metric(study, spec, name) for name in COSTS)])
+                rows.writerow([spec.genome, *numbers, *(metric(study, spec, name) for name in costs)])
 
     write_aside(path, write, FileError)

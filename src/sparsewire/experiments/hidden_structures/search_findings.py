@@ -9,7 +9,6 @@ from sparsewire.experiments.hidden_structures.priors_correlations import correla
 from sparsewire.experiments.hidden_structures.search_claims import (
     best_claims,
     method_claims,
-    saving_claims,
     sign_claims,
     top_claims,
     unseen_claims,
@@ -23,9 +22,12 @@ from sparsewire.experiments.hidden_structures.search_figures import (
     progress_chart,
     score_grid,
 )
+from sparsewire.experiments.hidden_structures.search_front_figures import front_blocks
+from sparsewire.experiments.hidden_structures.search_labels import foretelling
 from sparsewire.experiments.hidden_structures.search_prediction import LEAST, most_important, score, scores
 from sparsewire.experiments.hidden_structures.search_published import TOP
 from sparsewire.experiments.hidden_structures.search_readings import Study, guesses, studies, table
+from sparsewire.experiments.hidden_structures.search_saving import saving_claims, saving_grid, savings
 from sparsewire.experiments.hidden_structures.search_setup import NAME
 from sparsewire.lab.experiment import Outcome
 from sparsewire.lab.reporting.charts import Chart
@@ -52,9 +54,12 @@ def findings(outcomes: Sequence[Outcome]) -> Section:
     if not found:
         blocks.append(Note("The first trial, whose spec says how to search, is not among these trials."))
     intro = (
-        "Networks of convolutions are drawn as labelled graphs, varied and selected. Half of the new ones are not "
-        "trained: a random forest foretells their accuracy from 56 features of the graph."
+        "Networks of convolutions are drawn as labelled graphs, varied and selected. Some of the new ones are not "
+        "trained: a regressor foretells their accuracy from 56 features of the graph."
     )
+    who = list(dict.fromkeys(foretelling(study.first) for study in found))
+    if len(who) == 1:
+        intro = f"Networks of convolutions are drawn as labelled graphs, varied and selected. {who[0]}"
     return Section(CATALOGUE[NAME].title, CATALOGUE[NAME].source, intro, (*blocks, *map(Note, NOTES)))
 
 
@@ -71,7 +76,9 @@ def _study(study: Study, suffix: str) -> list[Block]:
         return blocks
     features = table(study)[0]
     blocks += [progress_chart(study, suffix), method_grid(study, suffix)]
-    blocks += [method_claims(study, suffix), saving_claims(study, suffix), best_claims(study, suffix)]
+    saved = savings(study, timed=importlib.util.find_spec("sklearn") is not None)
+    blocks += [method_claims(study, suffix), saving_claims(study, saved, suffix), saving_grid(study, saved, suffix)]
+    blocks += [best_claims(study, suffix), *front_blocks(study, suffix)]
     blocks += [*best_blocks(study, suffix), genome_grid(features, study, suffix)]
     blocks += _foretold(study, suffix)
     return [block for block in blocks if not _is_empty(block)]
@@ -94,7 +101,7 @@ def _foretold(study: Study, suffix: str) -> list[Block]:
     if len(said) >= _LEAST_GUESSES:
         found["in the search"] = {study.first.regressor: score(said, worth)}
     important = most_important(features, accuracy, TOP)
-    blocks += [score_grid(found, suffix), unseen_claims(found, suffix)]
+    blocks += [score_grid(found, suffix), unseen_claims(found, study.first.regressor, suffix)]
     return [*blocks, importance_grid(important, correlations, suffix), top_claims(important, suffix)]
 
 

@@ -3,7 +3,7 @@
 The paper gives neither channels, budget of a training, optimizer nor number of generations; all of these are fields.
 """
 
-from typing import Annotated, Final, Literal, Self
+from typing import Annotated, Final, Literal, Self, get_args
 
 from pydantic import Field, model_validator
 
@@ -13,13 +13,10 @@ from sparsewire.search.genotype import Genome, Vertex
 
 NAME: Final = "hidden_structures.search"
 Source = Literal["cifar10", "mnist", "digits"]
-Method = Literal["genetic", "all_trained", "random", "regularised"]
-METHODS: Final[dict[Method, str]] = {
-    "genetic": "genetic, half foretold",
-    "all_trained": "genetic, all trained",
-    "random": "random",
-    "regularised": "regularised evolution",
-}
+Method = Literal["genetic", "all_trained", "random", "regularised", "nsga2"]
+METHODS: Final[tuple[Method, ...]] = get_args(Method)
+Objective = Literal["accuracy", "parameters", "multiply_adds", "seconds"]
+OBJECTIVES: Final[tuple[Objective, ...]] = get_args(Objective)
 Count = Annotated[int, Field(ge=1, le=10_000_000)]
 Share = Annotated[float, Field(ge=0, le=1)]
 Depth = Annotated[int, Field(ge=1, le=1_000)]
@@ -46,7 +43,10 @@ class CandidateSpec(Spec):
         most_memory: MiB that a step of its training may need, by the estimate of `genome_cost`; as above.
         device: where it trains; decides the last bits, and the time, of a result.
         bars: percent of validation accuracy that a training needs after each epoch to go on; empty: it always does.
-        methods: that are compared: "genetic" foretells a share `estimated` of the new ones, "all_trained" none.
+        timed: whether it is measured how long the network takes for `batch` images; candidates of a search with the
+            objective "seconds" are.
+        methods: that are compared: "genetic" foretells a share `estimated` of the new ones, "all_trained" none; "nsga2"
+            looks at all objectives, the others at accuracy alone.
         searches: of each method, with seeds 0, 1, …
         trainings: that each search may do; the paper has 2,472 candidates, half of them trained.
         generations: after the first, at most; 0: no bound but `trainings`.
@@ -63,6 +63,8 @@ class CandidateSpec(Spec):
         random_least_depth: of the genomes of random search.
         random_most_depth: up to here, which is the bound of mutations, too.
         hopeless: the share of earlier trainings that one must outdo after each epoch to go on; 0: all go on.
+        objectives: "accuracy", then what a genome shall have little of: "parameters", "multiply_adds", "seconds" (of a
+            forward pass, measured).
     """
 
     experiment: Literal["hidden_structures.search"] = NAME
@@ -79,6 +81,7 @@ class CandidateSpec(Spec):
     most_memory: Count = 8_192
     device: Literal["cpu", "cuda"] = "cpu"
     bars: tuple[float, ...] = ()
+    timed: bool = False
     methods: tuple[Method, ...] = Field(default=("genetic", "random"), min_length=1)
     searches: int = Field(default=1, ge=1, le=1_000)
     trainings: Count = 1_236
@@ -98,6 +101,7 @@ class CandidateSpec(Spec):
     random_least_depth: Depth = RANDOM_DEPTHS[0]
     random_most_depth: Depth = RANDOM_DEPTHS[1]
     hopeless: float = Field(default=0.0, ge=0, lt=1)
+    objectives: tuple[Objective, ...] = ("accuracy",)
 
     @model_validator(mode="after")
     def _ordered(self) -> Self:
@@ -110,6 +114,23 @@ class CandidateSpec(Spec):
         if len(set(self.methods)) < len(self.methods):
             raise ValueError(f"methods each once; found {', '.join(self.methods)}")
         return self
+
+    @model_validator(mode="after")
+    def _aimed(self) -> Self:
+        found = ", ".join(self.objectives) or "none"
+        if self.objectives[:1] != ("accuracy",) or len(set(self.objectives)) < len(self.objectives):
+            raise ValueError(f"objectives each once, accuracy first; found {found}")
+        if len(self.objectives) > 1 and "nsga2" not in self.methods:
+            methods = ", ".join(self.methods)
+            raise ValueError(
+                f"objectives accuracy alone with the methods {methods}, as only nsga2 looks at others; found {found}"
+            )
+        return self
+
+    @property
+    def is_timed(self) -> bool:
+        """Whether the time of its network is measured."""
+        return self.timed or "seconds" in self.objectives
 
 
 SEARCH_FIELDS: Final = tuple(CandidateSpec.model_fields)[tuple(CandidateSpec.model_fields).index("methods") :]
@@ -125,7 +146,7 @@ def candidate(first: CandidateSpec, genome: str, bars: tuple[float, ...] = ()) -
     """
     fields = CandidateSpec.model_fields
     plain = {name: fields[name].default for name in SEARCH_FIELDS}
-    return first.model_copy(update={**plain, "genome": genome, "bars": bars})
+    return first.model_copy(update={**plain, "genome": genome, "bars": bars, "timed": first.is_timed})
 
 
 def chain(channels: int, depth: int = 6) -> Genome:

@@ -13,6 +13,7 @@ from sparsewire.data.images import mnist
 from sparsewire.data.samples import Samples
 from sparsewire.errors import RequestError
 from sparsewire.experiments.hidden_structures.search_setup import CLASSES, CandidateSpec, Source, chain, shape_of
+from sparsewire.experiments.hidden_structures.search_timing import MEASURED, forward_seconds
 from sparsewire.lab.experiment import Trial, stream
 from sparsewire.search.building import phenotype
 from sparsewire.search.costing import genome_cost
@@ -77,7 +78,8 @@ def train_candidate(spec: CandidateSpec, trial: Trial) -> None:
 
     What is recorded: the 56 features, `parameters` and `multiply_adds`; after every epoch `validation accuracy`
     (percent), `validation loss` and `training loss`; at the end `best validation accuracy`, `test accuracy`, `epochs`
-    and `training seconds`. A genome above the limits is not trained: it has `refused` instead.
+    and `training seconds`; where it is asked for, `forward seconds`. A genome above the limits is not trained: it has
+    `refused` instead.
     """
     genome, shape = genome_of(spec), shape_of(spec)
     cost = genome_cost(genome, shape, CLASSES)
@@ -87,6 +89,8 @@ def train_candidate(spec: CandidateSpec, trial: Trial) -> None:
     if spec.genome and limits_of(spec, genome):
         trial.record("refused", 1.0)
         return
+    if spec.is_timed:
+        trial.record(MEASURED, forward_seconds(spec, genome))
     pictures = pictures_of(spec)
     model = phenotype(genome, shape, CLASSES, generator=trial.generator("weights"))
     history = _trained(model, pictures, spec, trial)
