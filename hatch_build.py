@@ -4,7 +4,8 @@ It needs a C++ compiler and nothing else. Each source is compiled once per vecto
 Compiled objects are kept in build/native (or SPARSEWIRE_BUILD_CACHE) under a key made of all that they depend on.
 
 CXX names the compiler (its flags may follow), CXXFLAGS and LDFLAGS add flags, SPARSEWIRE_NATIVE_BUILD=0 goes without
-the library, SPARSEWIRE_WHEEL_PLATFORM names the platform of a wheel that was compiled for another machine.
+the library, SPARSEWIRE_BUILD_WIDTHS=machine leaves out the vectors that this machine does not use and that are not
+compiled yet, SPARSEWIRE_WHEEL_PLATFORM names the platform of a wheel that was compiled for another machine.
 """
 
 import hashlib
@@ -35,6 +36,9 @@ FLAGS = ["-O3", "-std=c++17", "-fPIC", "-fvisibility=hidden", "-fno-exceptions",
 FLAGS += ["-fno-trapping-math", "-ffp-contract=fast", "-Wall", "-Wextra", "-Wno-psabi"]
 WIDTHS = {16: [], 32: ["-mavx2", "-mfma", "-mf16c"]}
 WIDTHS[64] = ["-mavx512f", "-mavx512bw", "-mavx512dq", "-mavx512vl", "-mfma", "-mf16c", "-mprefer-vector-width=512"]
+# What a width calls of a narrower one: who asks the processor must run on any, and 64 bytes leave small batches to 32.
+BORROWED = {(32, 16): {"about"}, (64, 16): {"about"}}
+BORROWED[64, 32] = {"chain_forward", "chain_backward", "products", "gradients"}
 
 
 class NoCompilerError(Exception):
@@ -53,6 +57,16 @@ class Compiler:
     def widths(self) -> list[int]:
         """The vector widths in bytes that its machine may have."""
         return [16, 32, 64] if "#define __x86_64__ 1" in self.macros else [16]
+
+    @property
+    def own_width(self) -> int:
+        """The widest that the machine has on which this runs, as the compiler sees it."""
+        if self.widths == [16]:
+            return 16
+        here = _output([*self.command, "-march=native", "-dM", "-E", "-x", "c++", os.devnull])
+        kinds = {64: ("AVX512F", "AVX512BW", "AVX512DQ", "AVX512VL"), 32: ("AVX2", "FMA", "F16C")}
+        fits = (width for width, names in kinds.items() if all(f"#define __{name}__ 1" in here for name in names))
+        return next(fits, 16)
 
 
 def compiler() -> Compiler:
@@ -78,11 +92,13 @@ def build(target: Path, found: Compiler) -> None:
     """Compiles what changed, links, and moves the library to `target` in one step, if it is not there already."""
     extra = shlex.split(os.environ.get("CXXFLAGS", ""))
     jobs: dict[Path, list[str]] = {}
-    for source in sorted(SOURCES.glob("*.cpp")):
-        for width in [0] if source.stem == "library" else found.widths:
-            flags = [*FLAGS, *(WIDTHS[width] if width else []), *([f"-DSW_BYTES={width}"] if width else []), *extra]
-            key = _key(found, *flags, *(f"{path.name}\n{path.read_text()}" for path in _with_headers(source)))
-            jobs[CACHE / f"{source.stem}.{width}.{key}.o"] = [*found.command, *flags, "-c", str(source)]
+    narrowed = os.environ.get("SPARSEWIRE_BUILD_WIDTHS", "all") == "machine"
+    for width in (0, *found.widths):
+        own = _jobs(found, width, extra)
+        if narrowed and width not in (0, found.own_width) and not all(made.exists() for made in own):
+            borrowed = BORROWED.get((found.own_width, width), set())
+            own = {made: command for made, command in own.items() if made.name.split(".")[0] in borrowed}
+        jobs |= own
     CACHE.mkdir(parents=True, exist_ok=True)
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         list(pool.map(_make, jobs, jobs.values()))
@@ -96,6 +112,17 @@ def build(target: Path, found: Compiler) -> None:
         shutil.copy2(library, scratch)
         scratch.replace(target)
     _forget([*jobs, library])
+
+
+def _jobs(found: Compiler, width: int, extra: list[str]) -> dict[Path, list[str]]:
+    """The objects of a width of vectors, or of what depends on none (0), and the commands that make them."""
+    jobs = {}
+    flags = [*FLAGS, *(WIDTHS[width] if width else []), *([f"-DSW_BYTES={width}"] if width else []), *extra]
+    for source in sorted(SOURCES.glob("*.cpp")):
+        if (source.stem == "library") == (width == 0):
+            key = _key(found, *flags, *(f"{path.name}\n{path.read_text()}" for path in _with_headers(source)))
+            jobs[CACHE / f"{source.stem}.{width}.{key}.o"] = [*found.command, *flags, "-c", str(source)]
+    return jobs
 
 
 def _output(command: list[str]) -> str:

@@ -104,6 +104,21 @@ def test_a_narrower_width_can_be_asked_for() -> None:
 
 
 @needs_library
+def test_a_library_of_some_widths_is_used_or_says_what_it_lacks() -> None:
+    """As if it had been built for this machine alone, or for another."""
+    run = partial(run_alone, SPARSEWIRE_LIBRARY=str(native.FILE))
+    code = "from sparsewire.kernels import native\nnative._widths = lambda found: [32]\n"
+    ask = "try: print(native.vector_bytes())\nexcept ValueError as error: print(error)"
+    assert run(code + ask) == ["32"]
+    assert run(code + ask, SPARSEWIRE_VECTOR_BYTES="32") == ["32"]
+    [refused] = run(code + ask, SPARSEWIRE_VECTOR_BYTES="16")
+    assert "was built for wider vectors only: `python hatch_build.py`" in refused
+    answer, *said = run(code.replace("[32]", "[]") + ASK)
+    assert answer == "False False 0"
+    assert "was built for another processor alone" in said[0]
+
+
+@needs_library
 @pytest.mark.parametrize("signature", [None, "ii"])
 def test_a_function_takes_addresses(signature: str | None) -> None:
     numbers = torch.zeros(2, dtype=torch.int64)

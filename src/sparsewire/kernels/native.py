@@ -23,6 +23,7 @@ FILE = Path(os.environ.get("SPARSEWIRE_LIBRARY", Path(__file__).with_name("_spar
 DTYPES = {torch.float32: 0, torch.float64: 1, torch.bfloat16: 2}
 # The same number stands in native/about.cpp: a library with another one takes other arguments.
 INTERFACE = 2
+_REBUILD = "`python hatch_build.py` in the checkout builds all widths"
 _SWITCH, _WIDTH = "SPARSEWIRE_NATIVE", "SPARSEWIRE_VECTOR_BYTES"
 # Every parameter is 64 bits wide: "i" an integer or an address, "d" a double. ctypes checks and converts a c_void_p
 # twice as fast as a c_int64, and they are passed alike.
@@ -64,7 +65,10 @@ def vector_bytes() -> int:
     wanted = os.environ.get(_WIDTH, "64")
     if wanted not in {"16", "32", "64"}:
         raise RequestError(f"{_WIDTH} is {wanted!r}; it takes 16, 32 or 64")
-    return min(_about(found)[1], int(wanted))
+    fits = [width for width in _widths(found) if width <= int(wanted)]
+    if not fits:
+        raise RequestError(f"{_WIDTH} is {wanted!r}, but {FILE} was built for wider vectors only: {_REBUILD}")
+    return max(fits)
 
 
 @cache
@@ -124,7 +128,16 @@ def _opened() -> tuple[ctypes.CDLL | None, str]:
     interface, _ = _about(found)
     if interface != INTERFACE:
         return None, f"{FILE} is of another version of sparsewire (interface {interface}; {INTERFACE} is wanted)"
+    if not _widths(found):
+        return None, f"{FILE} was built for another processor alone: {_REBUILD}"
     return found, ""
+
+
+def _widths(found: ctypes.CDLL) -> list[int]:
+    """The widths of vectors that this machine has and that the library was compiled for."""
+    _, widest = _about(found)
+    # Of a width that is left out some functions are there all the same: hatch_build.py says which. This one is not.
+    return [width for width in (16, 32, 64) if width <= widest and hasattr(found, f"sw_network_step_v{width}")]
 
 
 def _is_whole(path: Path) -> bool:
