@@ -8,19 +8,11 @@
 namespace sw {
 inline namespace SW_WIDE {
 
-template <class T, int S>
-SW_INLINE V<T> fold_pair(V<T> a, V<T> b) {
-#if defined(__clang__)
-  V<T> near, far;
-  for (int64_t j = 0; j < lanes<T>; j++) near[j] = j & S ? b[j] : a[j];
-  for (int64_t j = 0; j < lanes<T>; j++) far[j] = j & S ? b[j ^ S] : a[j ^ S];
+template <class T, int S, int... J>
+SW_INLINE V<T> fold_pair(V<T> a, V<T> b, Lanes<J...>) {
+  const V<T> near = SW_SHUFFLE(a, b, J & S ? int(lanes<T>) + J : J);
+  const V<T> far = SW_SHUFFLE(a, b, J & S ? int(lanes<T>) + (J ^ S) : J ^ S);
   return near + far;
-#else
-  typename Vector<T>::whole near, far;
-  for (int64_t j = 0; j < lanes<T>; j++) near[j] = j & S ? lanes<T> + j : j;
-  for (int64_t j = 0; j < lanes<T>; j++) far[j] = j & S ? lanes<T> + (j ^ S) : j ^ S;
-  return __builtin_shuffle(a, b, near) + __builtin_shuffle(a, b, far);
-#endif
 }
 
 // Lane j of the result is the sum of the lanes of leaf(j), for j < N; depth first, so that few registers are alive.
@@ -30,7 +22,7 @@ SW_INLINE V<T> fold(const Leaf &leaf, int64_t from) {
     return leaf(from);
   } else {
     const V<T> a = fold<T, N / 2>(leaf, from), b = fold<T, N / 2>(leaf, from + N / 2);
-    return fold_pair<T, N / 2>(a, b);
+    return fold_pair<T, N / 2>(a, b, LanesOf<T>());
   }
 }
 

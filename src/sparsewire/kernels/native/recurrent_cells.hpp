@@ -123,7 +123,7 @@ inline void cell_backward(const Moment<T> &m) {
 }
 
 template <class T>
-inline void forward_cell(int64_t kind, const Moment<T> &m) {
+void forward_cell(int64_t kind, const Moment<T> &m) {
   switch (kind) {
     case kTanhCell: return cell_forward<T, kTanhCell>(m);
     case kReluCell: return cell_forward<T, kReluCell>(m);
@@ -132,7 +132,7 @@ inline void forward_cell(int64_t kind, const Moment<T> &m) {
   }
 }
 template <class T>
-inline void backward_cell(int64_t kind, const Moment<T> &m) {
+void backward_cell(int64_t kind, const Moment<T> &m) {
   switch (kind) {
     case kTanhCell: return cell_backward<T, kTanhCell>(m);
     case kReluCell: return cell_backward<T, kReluCell>(m);
@@ -140,6 +140,15 @@ inline void backward_cell(int64_t kind, const Moment<T> &m) {
     default: return cell_backward<T, kLstm>(m);
   }
 }
+
+// Compiled once, in recurrent_cells.cpp: all who include this share it.
+#define SW_CELLS(T, EXTERN) \
+  EXTERN template void forward_cell<T>(int64_t kind, const Moment<T> &m); \
+  EXTERN template void backward_cell<T>(int64_t kind, const Moment<T> &m);
+#ifndef SW_CELLS_HERE
+SW_CELLS(float, extern)
+SW_CELLS(double, extern)
+#endif
 
 }  // namespace SW_WIDE
 }  // namespace sw

@@ -122,8 +122,8 @@ inline void one_step_of(const Rows<T> &m, int64_t from, int64_t to, const T *bas
   }
 }
 template <class T>
-inline void one_step(int64_t vectors, const Rows<T> &m, int64_t from, int64_t to, const T *base, const T *bias,
-                     const T *x, T *y, int64_t W) {
+void one_step(int64_t vectors, const Rows<T> &m, int64_t from, int64_t to, const T *base, const T *bias, const T *x,
+              T *y, int64_t W) {
   switch (vectors) {
     case 0: return;
     case 1: return one_step_of<T, 1>(m, from, to, base, bias, x, y, W);
@@ -176,8 +176,8 @@ inline void all_steps_of(const Rows<T> &m, int64_t steps, const T *bias, bool ad
 }
 // y = bias + W x (or y += W x) for all steps of a history.
 template <class T>
-inline void all_steps(int64_t vectors, const Rows<T> &m, int64_t steps, const T *bias, bool adds, const T *x,
-                      int64_t stride, const Target<T> &y) {
+void all_steps(int64_t vectors, const Rows<T> &m, int64_t steps, const T *bias, bool adds, const T *x, int64_t stride,
+               const Target<T> &y) {
   switch (vectors) {
     case 1: return all_steps_of<T, 1>(m, steps, bias, adds, x, stride, y);
     case 2: return all_steps_of<T, 2>(m, steps, bias, adds, x, stride, y);
@@ -208,26 +208,29 @@ inline void row_gradients(const T *d, const uint16_t *indices, const T *x, int64
   for (int e = 0; e < E; e++) gradient[e] += sum<T>(P == 2 ? sums[e][0] + sums[e][P - 1] : sums[e][0]);
 }
 // The gradients of all weights; name(r) is the place of row r's delta.
+template <class T>
+void some_gradients(int64_t some, const T *d, const uint16_t *indices, const T *x, int64_t stride, int64_t n,
+                    T *gradient) {
+  switch (some) {
+    case 1: return row_gradients<T, 1>(d, indices, x, stride, n, gradient);
+    case 2: return row_gradients<T, 2>(d, indices, x, stride, n, gradient);
+    case 3: return row_gradients<T, 3>(d, indices, x, stride, n, gradient);
+    case 4: return row_gradients<T, 4>(d, indices, x, stride, n, gradient);
+    case 5: return row_gradients<T, 5>(d, indices, x, stride, n, gradient);
+    case 6: return row_gradients<T, 6>(d, indices, x, stride, n, gradient);
+    case 7: return row_gradients<T, 7>(d, indices, x, stride, n, gradient);
+    default: return row_gradients<T, 8>(d, indices, x, stride, n, gradient);
+  }
+}
 template <class T, class Name>
 inline void value_gradients(const Rows<T> &m, const T *deltas, int64_t delta_stride, const Name &name, const T *x,
                             int64_t stride, int64_t n, T *gradient) {
   for (int64_t r = 0; r < m.rows; r++) {
     const T *const d = deltas + name(r) * delta_stride;
     for (int64_t k = m.starts[r]; k < m.starts[r + 1];) {
-      const int64_t left = m.starts[r + 1] - k;
-      const uint16_t *const indices = m.indices + k;
-      T *const to = gradient + k;
-      switch (left) {
-        case 1: row_gradients<T, 1>(d, indices, x, stride, n, to); break;
-        case 2: row_gradients<T, 2>(d, indices, x, stride, n, to); break;
-        case 3: row_gradients<T, 3>(d, indices, x, stride, n, to); break;
-        case 4: row_gradients<T, 4>(d, indices, x, stride, n, to); break;
-        case 5: row_gradients<T, 5>(d, indices, x, stride, n, to); break;
-        case 6: row_gradients<T, 6>(d, indices, x, stride, n, to); break;
-        case 7: row_gradients<T, 7>(d, indices, x, stride, n, to); break;
-        default: row_gradients<T, 8>(d, indices, x, stride, n, to); break;
-      }
-      k += left < 8 ? left : 8;
+      const int64_t left = m.starts[r + 1] - k, some = left < 8 ? left : 8;
+      some_gradients<T>(some, d, m.indices + k, x, stride, n, gradient + k);
+      k += some;
     }
   }
 }
@@ -237,6 +240,19 @@ inline T total(const T *d, int64_t n) {
   for (int64_t i = 0; i < n; i += lanes<T>) sums += load(d + i);
   return sum<T>(sums);
 }
+
+// Compiled once, in recurrent_products.cpp: all who include this share it.
+#define SW_RECURRENT_PRODUCTS(T, EXTERN)                                                                             \
+  EXTERN template void one_step<T>(int64_t vectors, const Rows<T> &m, int64_t from, int64_t to, const T *base,       \
+                                   const T *bias, const T *x, T *y, int64_t W);                                      \
+  EXTERN template void all_steps<T>(int64_t vectors, const Rows<T> &m, int64_t steps, const T *bias, bool adds,      \
+                                    const T *x, int64_t stride, const Target<T> &y);                                 \
+  EXTERN template void some_gradients<T>(int64_t some, const T *d, const uint16_t *indices, const T *x,              \
+                                         int64_t stride, int64_t n, T *gradient);
+#ifndef SW_RECURRENT_PRODUCTS_HERE
+SW_RECURRENT_PRODUCTS(float, extern)
+SW_RECURRENT_PRODUCTS(double, extern)
+#endif
 
 }  // namespace SW_WIDE
 }  // namespace sw

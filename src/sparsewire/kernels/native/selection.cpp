@@ -3,6 +3,10 @@
 #include "threads.hpp"
 #include "vectors.hpp"
 
+#if defined(__AVX2__) && SW_BYTES == 32
+#include <immintrin.h>
+#endif
+
 namespace sw {
 inline namespace SW_WIDE {
 namespace selection {

@@ -50,29 +50,33 @@ inline Scratch &scratch(Use use) {
   return all[use];
 }
 
-template <class T, int S>
-SW_INLINE V<T> low(V<T> a, V<T> b) {  // lanes with bit S clear from a, the others from b one S further left
+// The numbers 0 … N − 1 as template arguments, so that the lanes of a shuffle are constants from the start: loops that
+// write them, unrolled for every shuffle there is, were most of the work of compiling.
+template <int... J>
+struct Lanes {};
+template <int N, int... J>
+struct Counted : Counted<N - 1, N - 1, J...> {};
+template <int... J>
+struct Counted<0, J...> {
+  typedef Lanes<J...> all;
+};
+template <class T>
+using LanesOf = typename Counted<int(lanes<T>)>::all;
+
+// Lane j of the result is lane from(j) of a, then b.
 #if defined(__clang__)
-  V<T> out;
-  for (int64_t j = 0; j < lanes<T>; j++) out[j] = j & S ? b[j - S] : a[j];
-  return out;
+#define SW_SHUFFLE(a, b, from) __builtin_shufflevector(a, b, (from)...)
 #else
-  typename Vector<T>::whole which;
-  for (int64_t j = 0; j < lanes<T>; j++) which[j] = j & S ? lanes<T> + j - S : j;
-  return __builtin_shuffle(a, b, which);
+#define SW_SHUFFLE(a, b, from) __builtin_shuffle(a, b, typename Vector<T>::whole{(from)...})
 #endif
+
+template <class T, int S, int... J>
+SW_INLINE V<T> low(V<T> a, V<T> b, Lanes<J...>) {  // lanes with bit S clear from a, the others from b one S further left
+  return SW_SHUFFLE(a, b, J & S ? int(lanes<T>) + J - S : J);
 }
-template <class T, int S>
-SW_INLINE V<T> high(V<T> a, V<T> b) {  // lanes with bit S clear from a one S further right, the others from b
-#if defined(__clang__)
-  V<T> out;
-  for (int64_t j = 0; j < lanes<T>; j++) out[j] = j & S ? b[j] : a[j + S];
-  return out;
-#else
-  typename Vector<T>::whole which;
-  for (int64_t j = 0; j < lanes<T>; j++) which[j] = j & S ? lanes<T> + j : j + S;
-  return __builtin_shuffle(a, b, which);
-#endif
+template <class T, int S, int... J>
+SW_INLINE V<T> high(V<T> a, V<T> b, Lanes<J...>) {  // lanes with bit S clear from a one S further right, others from b
+  return SW_SHUFFLE(a, b, J & S ? int(lanes<T>) + J : J + S);
 }
 
 // Transposes a square of vectors in registers.
@@ -83,8 +87,8 @@ SW_INLINE void transpose(V<T> (&rows)[lanes<T>]) {
     for (int64_t i = 0; i < lanes<T>; i++)
       if (!(i & S)) {
         const V<T> a = rows[i], b = rows[i + S];
-        rows[i] = low<T, S>(a, b);
-        rows[i + S] = high<T, S>(a, b);
+        rows[i] = low<T, S>(a, b, LanesOf<T>());
+        rows[i + S] = high<T, S>(a, b, LanesOf<T>());
       }
     transpose<T, 2 * S>(rows);
   }

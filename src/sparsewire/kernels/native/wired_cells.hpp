@@ -206,7 +206,7 @@ inline void backward_all(const Sweep<T> &s) {
 }
 
 template <class T>
-inline void forward_cell(const Sweep<T> &s) {
+void forward_cell(const Sweep<T> &s) {
   switch (s.wire.kind) {
     case kTanhCell: return forward_all<T, kTanhCell>(s);
     case kReluCell: return forward_all<T, kReluCell>(s);
@@ -216,7 +216,7 @@ inline void forward_cell(const Sweep<T> &s) {
   }
 }
 template <class T>
-inline void backward_cell(const Sweep<T> &s) {
+void backward_cell(const Sweep<T> &s) {
   switch (s.wire.kind) {
     case kTanhCell: return backward_all<T, kTanhCell>(s);
     case kReluCell: return backward_all<T, kReluCell>(s);
@@ -225,6 +225,15 @@ inline void backward_cell(const Sweep<T> &s) {
     default: return backward_all<T, kLinearCell>(s);
   }
 }
+
+// Compiled once, in wired_cells.cpp: all who include this share it.
+#define SW_WIRED_CELLS(T, EXTERN) \
+  EXTERN template void forward_cell<T>(const Sweep<T> &s); \
+  EXTERN template void backward_cell<T>(const Sweep<T> &s);
+#ifndef SW_WIRED_CELLS_HERE
+SW_WIRED_CELLS(float, extern)
+SW_WIRED_CELLS(double, extern)
+#endif
 
 }  // namespace SW_WIDE
 }  // namespace sw

@@ -77,7 +77,7 @@ inline void add_dots(int64_t rows, int64_t columns, int64_t n, const Delta &delt
 
 // Adds a cell's gradients; those of input weights that do not exist only where `everything` is wanted.
 template <class T>
-inline void add_gradients(const Sweep<T> &s, const Gradients<T> &to, bool everything) {
+void add_gradients(const Sweep<T> &s, const Gradients<T> &to, bool everything) {
   const Wire<T> &wire = s.wire;
   const int64_t H = wire.units, G = gates_of(wire.kind), C = wire.columns, D = s.woven.slopes_stride;
   const int64_t n = s.woven.steps * s.woven.width;
@@ -127,7 +127,7 @@ inline void slopes_of(const Sweep<T> &s, int64_t c, int64_t i, T *to) {
 }
 // For all columns whose feature is `least` or more.
 template <class T>
-inline void add_slopes(const Sweep<T> &s, int64_t least) {
+void add_slopes(const Sweep<T> &s, int64_t least) {
   constexpr int64_t L = lanes<T>;
   const int64_t n = s.woven.steps * s.woven.width;
   for (int64_t c = 0; c < s.wire.columns; c++) {
@@ -138,6 +138,15 @@ inline void add_slopes(const Sweep<T> &s, int64_t least) {
     for (; i < n; i += L) slopes_of<T, 1>(s, c, i, to);
   }
 }
+
+// Compiled once, in wired_gradients.cpp: all who include this share it.
+#define SW_WIRED_GRADIENTS(T, EXTERN) \
+  EXTERN template void add_gradients<T>(const Sweep<T> &s, const Gradients<T> &to, bool everything); \
+  EXTERN template void add_slopes<T>(const Sweep<T> &s, int64_t least);
+#ifndef SW_WIRED_GRADIENTS_HERE
+SW_WIRED_GRADIENTS(float, extern)
+SW_WIRED_GRADIENTS(double, extern)
+#endif
 
 }  // namespace SW_WIDE
 }  // namespace sw
