@@ -69,6 +69,10 @@ def test_where_few_fit_it_says_why() -> None:
     assert "More of them are near: --tolerance 0.01" in told
     for more in (("--at-most", "1"), ("--tolerance", "0.01")):  # as many as asked for
         assert "Only" not in do(*asked, *more).stdout
+    for alone in (("4,2", "0.5"), ("4,4", "1")):  # nothing else is near
+        told = do("--sizes", alone[0], "--density", alone[1], "--no-speed").stdout
+        assert "Only one regular split has" in told
+        assert "are near" not in told
     # By hand: 784 a is a multiple of 100 where a is one of 25, and 100 b always of 10; 784 a + 100 b = 39,700.
     ways = [(a, b) for a in range(1, 101) for b in range(1, 11) if 784 * a % 100 == 0 and 784 * a + 100 * b == 39_700]
     assert ways == [(50, 5)]

@@ -8,7 +8,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from sparsewire.cli import commands, searching
-from sparsewire.cli.search_results import Results, show_results
+from sparsewire.cli.search_results import Found, Results, show_results
 from sparsewire.experiments.hidden_structures.search_setup import METHODS, OBJECTIVES, chain
 from sparsewire.search.genome_files import genome_from_text, read_genome, write_genome
 
@@ -177,6 +177,20 @@ def test_before_any_training_nothing_is_best(capsys: pytest.CaptureFixture[str])
     assert "No genome has been trained yet." in capsys.readouterr().out
 
 
+def test_a_front_without_the_chain_does_not_speak_of_its_row(capsys: pytest.CaptureFixture[str]) -> None:
+    one = Found(chain(4), 50.0, 49.0, 300, 4000, 1, "drawn", chain="neither")
+    show_results(Results([one], 40.0, 1, 0, 0, 1, [], "a random forest", [one], one._replace(chain=None)))
+    said = capsys.readouterr().out
+    assert "The last row is the hand-drawn chain." in said
+    assert "0 of 1 beat the hand-drawn chain" in said
+    alone = one._replace(chain=None)
+    show_results(Results([alone], None, 1, 0, 0, 1, [], "a random forest", [alone]))
+    said = capsys.readouterr().out
+    assert "The hand-drawn chain was not trained to an end." in said
+    assert "last row" not in said
+    assert "beat the hand-drawn chain" not in said
+
+
 def test_a_genome_is_shown(tmp_path: Path) -> None:
     write_genome(chain(8), tmp_path / "chain.json")
     result = do("--show", tmp_path / "chain.json", "--data", "mnist")
@@ -210,8 +224,8 @@ def test_a_genome_is_shown(tmp_path: Path) -> None:
          "nsga2", ("--objectives", "accuracy,seconds")),
         (2, "no objective is named 'second'; did you mean 'seconds'",
          ("--method", "nsga2", "--objectives", "accuracy,second")),
-        (2, "--objectives: found 'parameters', expected accuracy and at least one more, each once, such as acc",
-         ("--method", "nsga2", "--objectives", "parameters")),
+        (2, "--objectives: found 'parameters,accuracy', expected accuracy first, then at least one more, each",
+         ("--method", "nsga2", "--objectives", "parameters,accuracy")),
         (2, "--objectives: found 'accuracy', expected", ("--method", "nsga2", "--objectives", "accuracy")),
         (2, "--objectives: found 'accuracy,seconds,seconds'",
          ("--method", "nsga2", "--objectives", "accuracy,seconds,seconds")),

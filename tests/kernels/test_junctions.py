@@ -8,6 +8,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from torch._subclasses.fake_tensor import FakeTensorMode
 
 from sparsewire.errors import RequestError
 from sparsewire.kernels import junctions
@@ -183,3 +184,12 @@ def test_weights_and_values_of_another_shape_are_refused():
         junction.values_of(torch.ones(3, 2))
     with pytest.raises(RequestError, match=r"values: found shape \(5,\), expected \(6,\)"):
         junction.weight_of(torch.ones(5))
+
+
+@pytest.mark.parametrize("group", [1, GROUP])
+def test_positions_are_known_where_tensors_have_no_numbers(group):
+    mask = torch.rand(32, 24, generator=torch.Generator().manual_seed(0)) < 0.4
+    junction = junction_of(mask, group=group)
+    expected = junction.positions().tolist()
+    with FakeTensorMode(allow_non_fake_inputs=True):
+        assert junction.positions().tolist() == expected

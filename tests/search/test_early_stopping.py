@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -52,6 +53,7 @@ def test_nothing_is_stopped_without_curves_or_at_first() -> None:
         ({"curves": [(0.1,), None]}, "curves: found None, expected one list of numbers"),
         ({"curves": ["0.1"]}, "curves: found '0.1', expected one list of numbers"),
         ({"curves": 0.5}, "curves: found 0.5, expected one list of numbers"),
+        ({"curves": np.array(0.5)}, r"curves: found array\(0.5\), expected one list of numbers"),
     ],
 )
 def test_mistakes(arguments: dict[str, Any], message: str) -> None:
@@ -64,6 +66,18 @@ def test_what_is_no_curve_is_never_hopeless() -> None:
         is_hopeless(0.5, (0.4,))  # type: ignore[arg-type]
     with pytest.raises(RequestError, match=r"bars: found 0\.4, expected numbers"):
         is_hopeless((0.5,), 0.4)  # type: ignore[arg-type]
+    with pytest.raises(RequestError, match=r"curve: found 'a', expected numbers"):
+        is_hopeless(("a",), (0.5,))  # type: ignore[arg-type]
+    with pytest.raises(RequestError, match=r"bars: found None, expected numbers"):
+        is_hopeless((0.5,), (None,))  # type: ignore[arg-type]
+    with pytest.raises(RequestError, match=r"curve: found '0\.5', expected numbers"):
+        is_hopeless(("0.5",), (0.5,))  # type: ignore[arg-type]
+    with pytest.raises(RequestError, match=r"curve: found array\(\[1\., 1\.\]\), expected numbers"):
+        is_hopeless(np.ones((2, 2)), (0.5, 0.4))  # type: ignore[arg-type]
+    for curve in (np.array([0.4], np.float32), torch.tensor([0.4])):
+        assert is_hopeless(curve, (0.5,))  # type: ignore[arg-type]
+    assert is_hopeless((math.nan,), (0.5,))
+    assert not is_hopeless((0.0,), (-math.inf,))
 
 
 def test_arrays_are_curves() -> None:

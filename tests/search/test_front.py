@@ -1,13 +1,15 @@
 """Fronts and crowding: what has to hold, the slow obvious version, and Deb's rules worked out by hand."""
 
 import math
+from collections.abc import Sequence
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from sparsewire.errors import RequestError
-from sparsewire.search.front import crowding, dominates, fronts
+from sparsewire.search import front
+from sparsewire.search.front import _beats, crowding, dominates, first_front, fronts
 
 rows = st.lists(st.tuples(*[st.integers(0, 5).map(float)] * 3), max_size=20)
 OBJECTIVES = ("max", "min", "max")
@@ -16,11 +18,29 @@ OBJECTIVES = ("max", "min", "max")
 @given(rows)
 def test_every_front_is_what_nothing_of_the_rest_dominates(values: list[tuple[float, ...]]) -> None:
     left = list(range(len(values)))
-    for front in fronts(values, OBJECTIVES):
+    for found in fronts(values, OBJECTIVES):
         free = [one for one in left if not any(dominates(values[o], values[one], OBJECTIVES) for o in left)]
-        assert list(front) == free
-        left = [place for place in left if place not in front]
+        assert list(found) == free
+        left = [place for place in left if place not in found]
     assert not left
+
+
+@given(rows)
+def test_the_first_front_alone_is_that_of_all(values: list[tuple[float, ...]]) -> None:
+    assert first_front(values, OBJECTIVES) == (*fronts(values, OBJECTIVES), ())[0]
+
+
+def test_the_first_front_is_found_without_comparing_all_with_all(monkeypatch: pytest.MonkeyPatch) -> None:
+    compared = []
+
+    def beats(one: Sequence[float], other: Sequence[float]) -> bool:
+        compared.append(one)
+        return _beats(one, other)
+
+    monkeypatch.setattr(front, "_beats", beats)
+    values = [(float(row % 7 + row), float(-row), float(row)) for row in range(1000)]
+    assert len(first_front(values, OBJECTIVES)) < 8
+    assert len(compared) < 8 * len(values)
 
 
 @given(rows)
@@ -54,3 +74,5 @@ def test_crowding_where_there_is_no_room(values: list[tuple[float, ...]]) -> Non
 def test_mistakes(row: tuple[float, ...]) -> None:
     with pytest.raises(RequestError, match="expected 2 numbers, one an objective"):
         fronts([row], ["max", "max"])
+    with pytest.raises(RequestError, match="expected 2 numbers, one an objective"):
+        first_front([row], ["max", "max"])

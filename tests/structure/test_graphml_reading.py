@@ -43,6 +43,20 @@ def read(text: str, most: int = 5) -> Heard:
     return reading
 
 
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-16", "latin-1", "cp1252", "koi8-r"])
+def test_encodings_of_files_are_read(encoding: str) -> None:
+    reading, name = Heard(), "я" if encoding == "koi8-r" else "ä"
+    text = f'<?xml version="1.0" encoding="{encoding}"?><graphml><graph><node id="{name}"/></graph></graphml>'
+    reading.read(io.BytesIO(text.encode(encoding)), "it")
+    assert list(reading.places) == [name]
+
+
+def test_a_message_is_not_as_long_as_an_encoding() -> None:
+    with pytest.raises(DataError) as caught:
+        read(f'<?xml version="1.0" encoding="{"a" * 60_000}"?><graphml/>')
+    assert len(str(caught.value)) < 100
+
+
 def test_what_is_wanted_is_heard_in_the_order_of_the_file() -> None:
     reading = read(f"<graphml>{KEYS}{BODY}</graphml>")
     assert reading.heard == [
@@ -79,6 +93,9 @@ def test_a_graph_may_be_as_large_as_it_may_be() -> None:
         ("<graphml>" + "<a>" * 64, "line 1: elements lie more than 64 deep"),
         ("<!DOCTYPE graphml><graphml/>", "line 1: found a document type"),
         ('<?xml version="1.0" encoding="none"?><graphml/>', "line 1: unknown encoding: none"),
+        ('<?xml version="1.0" encoding="unicode_escape"?><graphml/>', "line 1: unknown encoding: unicode_escape"),
+        ('<?xml version="1.0" encoding="Raw-Unicode-Escape"?><graphml/>', "line 1: unknown encoding: Raw-Unicode-Esc"),
+        ('<?xml version="1.0" encoding="hex"?><graphml/>', "line 1: 'hex' is not a text encoding"),
         (f"<graphml>{KEYS}<graph><node id='a'><data key='c'>{'x<!-- -->' * 5000}", "a value is longer than 4,096"),
         (
             f"<graphml>{KEYS}<graph>\n<edge source='a' target='b'/></graph></graphml>",

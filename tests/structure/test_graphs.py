@@ -201,6 +201,8 @@ def test_an_edge_of_weight_zero_carries_a_path():
         ("ab", {}, "sizes: found 'ab'"),
         (b"ab", {}, "sizes: found b'ab'"),
         ({2: 1}, {}, "sizes: found {2: 1}"),
+        (np.array(5), {}, r"sizes: found array\(5\)"),
+        (torch.tensor(5), {}, r"sizes: found tensor\(5\)"),
         ((2, 2), None, r"blocks: found NoneType, expected a mapping \(source layer, target layer\)"),
         ((2, 2), [1], "blocks: found list"),
         ((2, 2), "x", "blocks: found str"),

@@ -112,9 +112,13 @@ def _tell_sizes(one: "Configuration") -> None:
 
 def _tell_few(found: "Sequence[Configuration]", density: float, tolerance: float) -> None:
     """Why there are no more rows, which looks like a fault where it is arithmetic."""
+    from sparsewire.structure.split_choices import split_choices
+
     ways = "Only one regular split has" if len(found) == 1 else f"Only {len(found)} regular splits have"
-    say(f"{ways} {_asked(density, tolerance)}: {_steps(found[0].split.sizes)}.")
-    if tolerance < _ALMOST:
+    sizes = found[0].split.sizes
+    say(f"{ways} {_asked(density, tolerance)}: {_steps(sizes)}.")
+    near = split_choices(sizes, density, tolerance=max(tolerance, _ALMOST), at_most=len(found) + 1)
+    if len(near) > len(found):
         say(f"More of them are near: --tolerance {_ALMOST:g}")
 
 

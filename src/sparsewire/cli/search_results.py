@@ -186,7 +186,10 @@ def _table(found: "Sequence[Found]", *, chain: Found | None = None) -> None:
 
 
 def _show_front(found: Results) -> None:
-    say("The front: genomes that no other of them beats in every objective. The last row is the hand-drawn chain.")
+    chain = (
+        "The last row is the hand-drawn chain." if found.chain else "The hand-drawn chain was not trained to an end."
+    )
+    say(f"The front: genomes that no other of them beats in every objective. {chain}")
     _table(found.front, chain=found.chain)
     if found.chain is not None:
         ahead = sum(one.chain == "beats it" for one in found.front)

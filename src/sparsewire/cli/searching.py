@@ -116,7 +116,7 @@ def _objectives(method: str, text: str | None) -> tuple[str, ...]:
             raise UnknownNameError("objective", name, OBJECTIVES)
     if names[0] != "accuracy" or not 1 < len(names) == len(set(names)):
         raise RequestError(
-            f"--objectives: found {text!r:.60}, expected accuracy and at least one more, each once, such as "
+            f"--objectives: found {text!r:.60}, expected accuracy first, then at least one more, each once, such as "
             f"{','.join(_BOTH)}"
         )
     return names

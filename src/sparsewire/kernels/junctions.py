@@ -118,6 +118,12 @@ class Junction:
             >>> junction_of(torch.tensor([[True, False, True], [False, False, True]])).positions().tolist()
             [0, 2, 5]
         """
+        if torch.compiler.is_compiling():
+            return self._positions()
+        with torch._C._DisableTorchDispatch():  # else FakeTensorMode hands out arrays of whatever was in memory
+            return self._positions()
+
+    def _positions(self) -> Tensor:
         columns = self.columns.cpu().numpy().astype(np.int64)
         starts = self.starts.cpu().numpy().astype(np.int64)
         flat = _positions_by_rows if self.group == 1 else _positions_by_groups

@@ -63,12 +63,25 @@ def is_hopeless(curve: Sequence[float], bars: Sequence[float]) -> bool:
         >>> is_hopeless((), (0.5,)), is_hopeless((0.4,), (0.5,)), is_hopeless((0.6, 0.1), (0.5, 0.5))
         (False, True, False)
     """
-    reached, least = _listed("curve", curve), _listed("bars", bars)
+    reached, least = _numbers("curve", curve), _numbers("bars", bars)
     return 0 < len(reached) <= len(least) and not max(reached) >= least[len(reached) - 1]
 
 
-def _listed(argument: str, found: Any, such_as: str = "numbers, such as (0.2, 0.5)") -> list[Any]:
-    if not isinstance(found, Collection) or isinstance(found, str | bytes):
+def _numbers(argument: str, found: Any) -> list[float]:
+    """NaN and ∞ may be among them: a training that has diverged is below every bar, and a bar may be −∞."""
+    such_as = "numbers, such as (0.2, 0.5)"
+    numbers = []
+    for value in _listed(argument, found, such_as):
+        try:
+            numbers.append(float(value + 0))  # texts are none, though float() reads them
+        except (TypeError, ValueError, OverflowError, RuntimeError):
+            raise RequestError(f"{argument}: found {value!r:.60}, expected {such_as}") from None
+    return numbers
+
+
+def _listed(argument: str, found: Any, such_as: str) -> list[Any]:
+    # An array of no dimension is a collection by its methods, none of which works.
+    if not isinstance(found, Collection) or isinstance(found, str | bytes) or getattr(found, "ndim", 1) == 0:
         raise RequestError(f"{argument}: found {found!r:.60}, expected {such_as}")
     return list(found)
 

@@ -64,12 +64,15 @@ def checked_sizes(sizes: Iterable[int]) -> tuple[int, ...]:
     Raises:
         RequestError: it is no such list, there is none, or one is not a whole number of at least 1.
     """
-    if isinstance(sizes, str | bytes | Mapping) or not isinstance(sizes, Iterable):
+    try:
+        listed = None if isinstance(sizes, str | bytes | Mapping) else tuple(sizes)
+    except TypeError:  # arrays of no dimension say that they can be gone through
+        listed = None
+    if listed is None:
         raise RequestError(f"sizes: found {sizes!r:.60}, expected the neurons of each layer, such as (784, 100, 10)")
-    sizes = tuple(sizes)
-    if not sizes:
+    if not listed:
         raise RequestError("sizes: found none, expected the number of neurons of at least one layer")
-    return tuple(whole(f"sizes[{layer}]", size, least=1) for layer, size in enumerate(sizes))
+    return tuple(whole(f"sizes[{layer}]", size, least=1) for layer, size in enumerate(listed))
 
 
 def checked_blocks(blocks: Mapping[Junction, Any], sizes: tuple[int, ...]) -> dict[Junction, Block]:

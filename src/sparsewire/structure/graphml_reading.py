@@ -9,6 +9,7 @@ from sparsewire.errors import DataError
 _PORTION = 1 << 16  # bytes
 _LONGEST_TAG = 1 << 20  # bytes
 _LONGEST_TEXT = 1 << 12  # characters, of a value that is read
+_LONGEST_ENCODING = 40  # characters
 _DEEPEST = 64
 
 
@@ -61,6 +62,7 @@ class GraphmlReading:
         self._parser.EndElementHandler = self._end
         self._parser.CharacterDataHandler = self._hear
         self._parser.StartDoctypeDeclHandler = _refuse_document_type
+        self._parser.XmlDeclHandler = _check_encoding
 
     def begin_node(self) -> None:
         """A node was found, the last one of `places`."""
@@ -187,6 +189,12 @@ def _needed(attributes: Mapping[str, str], element: str, name: str) -> str:
     if name not in attributes:
         raise ValueError(f"found <{element}> without {name}, expected it")
     return attributes[name]
+
+
+def _check_encoding(_: str, encoding: str | None, __: int) -> None:
+    """Python's own escapes are no encodings of files: to look at one warns, of what is not in the file."""
+    if encoding is not None and (len(encoding) > _LONGEST_ENCODING or "escape" in encoding.lower()):
+        raise ValueError(f"unknown encoding: {encoding[:_LONGEST_ENCODING]}")
 
 
 def _refuse_document_type(*_: object) -> None:

@@ -95,7 +95,7 @@ def sparse_weights(model: nn.Module) -> dict[str, SparseWeight]:
 
 
 def refuse_hidden_edges(model: nn.Module) -> None:
-    """Refuses a model with live weights that are no weight of `maskable`: modules name them in `hidden_edges`.
+    """Refuses a model with live weights that are no weight of `maskable`: classes name them in `hidden_edges`.
 
     Raises:
         RequestError: there are some; else they would be passed over, and only the layers around them be pruned.
@@ -104,7 +104,8 @@ def refuse_hidden_edges(model: nn.Module) -> None:
         >>> refuse_hidden_edges(nn.Linear(2, 3))
     """
     for path, module in model.named_modules():
-        for own in getattr(module, "hidden_edges", ()):
+        # Of the class: a stranger's layer may well count its edges under the same name.
+        for own in getattr(type(module), "hidden_edges", ()):
             name, kind = f"{path}.{own}".removeprefix("."), type(module).__name__
             raise RequestError(
                 f"model: found {name!r}, the edges of a {kind}, which are no matrix that can be pruned; prune the "

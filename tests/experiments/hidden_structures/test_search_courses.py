@@ -250,7 +250,18 @@ def test_limits_that_no_genome_holds(fields, message) -> None:
 
 def test_limits_that_only_together_hold_nobody() -> None:
     loose = FIRST.model_copy(update={"most_multiply_adds": 10**9})
-    assert "hardly any genome holds both" in str(refusal(loose, [genome_of(FIRST)]))
+    assert "hardly any genome holds both" in str(refusal(loose, "genetic", [genome_of(FIRST)]))
+    unbound = FIRST.model_copy(update={"most_multiply_adds": 0})
+    told = str(refusal(unbound, "genetic", [genome_of(FIRST)]))
+    assert told.startswith("most_memory: found 8,192, but hardly any genome holds it; allow more")
+    assert "most_multiply_adds" not in told
+
+
+@pytest.mark.parametrize(("method", "field"), [("genetic", " least_depth"), ("random", " random_least_depth")])
+def test_limits_are_told_with_the_depth_that_the_method_draws(method, field) -> None:
+    first = FIRST.model_copy(update={"most_multiply_adds": 9, "methods": (method,)})
+    with pytest.raises(RequestError, match=f"or a smaller{field}$"):
+        follow([first], [made(first)])
 
 
 @pytest.mark.parametrize("method", METHODS)

@@ -1,5 +1,7 @@
 """The front of searches by several objectives: what nothing beats, beside the chain, drawn and in a table."""
 
+from dataclasses import replace
+
 import pytest
 from tests.experiments.hidden_structures.made_search import SMALL, led
 
@@ -94,3 +96,19 @@ def test_no_front_where_no_method_looks_at_several(study) -> None:
     assert chain_values(lost) is None
     assert beside_chain(lost, (1.0, 1.0)) is None
     assert not [block for block in findings(led(several, worth=never)).blocks if isinstance(block, Chart)]
+
+
+def test_a_chain_that_was_not_trained_is_not_compared_with(study) -> None:
+    outcomes = [one for each in study.known.values() for one in each]
+    lost = [
+        replace(one, state="diverged", metrics={"parameters": 1.0}) if one.spec == FIRST else one for one in outcomes
+    ]
+    section = findings(lost)
+    [grid] = [block for block in section.blocks if isinstance(block, Grid) and block.title == "The front"]
+    assert len(grid.rows) == len(front_of(study))
+    assert "The hand-drawn chain was not trained to an end." in grid.note
+    assert "beat the hand-drawn chain" not in grid.note
+    assert {row[-1] for row in grid.rows} == {""}
+    charts = [block for block in section.blocks if isinstance(block, Chart) and block.kind == "points"]
+    assert len(charts) == 2
+    assert not any(line.name == "hand-drawn chain" for chart in charts for line in chart.series)

@@ -327,6 +327,13 @@ def test_pruning_does_not_pass_over_its_edges():
     assert masks["1.entry.weight"].all()
 
 
+def test_a_strangers_attribute_of_the_same_name_is_none_of_ours():
+    for hidden_edges in (5, torch.nn.Parameter(torch.ones(2))):
+        layer = torch.nn.Linear(2, 2)
+        layer.hidden_edges = hidden_edges
+        assert prune(layer, score="magnitude", density=0.5)["weight"].sum() == 2
+
+
 def test_what_the_refusal_advises_works():
     graph = graph_of()
     network, _ = wired(graph, 6, 3, sparse=True, generator=generator())

@@ -260,7 +260,7 @@ def _begun(search: OneSearch) -> _Reached:
         return _Reached(begin(space, settings, search.seed))
     except NothingAllowedError:
         generator = torch.Generator().manual_seed(search.seed)
-        raise refusal(search.first, [space.draw(generator) for _ in range(_REFUSED)]) from None
+        raise refusal(search.first, search.method, [space.draw(generator) for _ in range(_REFUSED)]) from None
 
 
 @lru_cache(maxsize=1 << 14)

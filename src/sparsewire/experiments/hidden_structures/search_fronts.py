@@ -5,7 +5,7 @@ from typing import Literal
 from sparsewire.experiments.hidden_structures.search_courses import Values, directions_of, values_of
 from sparsewire.experiments.hidden_structures.search_readings import Study
 from sparsewire.experiments.hidden_structures.search_setup import CandidateSpec
-from sparsewire.search.front import dominates, fronts
+from sparsewire.search.front import dominates, first_front
 
 Beside = Literal["beats it", "is beaten", "neither"]
 
@@ -28,7 +28,7 @@ def front_of(study: Study, generation: int | None = None) -> dict[CandidateSpec,
         if one.values is not None and (generation is None or one.generation <= generation)
     }
     specs = list(tried)
-    first, *_ = (*fronts(list(tried.values()), directions), ())
+    first = first_front(list(tried.values()), directions)
     best = sorted((specs[place] for place in first), key=lambda spec: (-tried[spec][0], tried[spec][1:]))
     once = {spec.genome: spec for spec in reversed(best)}  # under several bars a genome may reach the same twice
     return {spec: tried[spec] for spec in best if once[spec.genome] is spec}

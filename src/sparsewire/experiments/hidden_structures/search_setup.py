@@ -62,7 +62,8 @@ class CandidateSpec(Spec):
         most_depth: up to here.
         random_least_depth: of the genomes of random search.
         random_most_depth: up to here, which is the bound of mutations, too.
-        hopeless: the share of earlier trainings that one must outdo after each epoch to go on; 0: all go on.
+        hopeless: the share of earlier trainings that one must outdo after each epoch to go on; 0: all go on. Outdo in
+            accuracy, whatever the objectives: with several, what is cheap and not very accurate is stopped, too.
         objectives: "accuracy", then what a genome shall have little of: "parameters", "multiply_adds", "seconds" (of a
             forward pass, measured).
     """
