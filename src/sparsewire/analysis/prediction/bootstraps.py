@@ -10,6 +10,7 @@ from sparsewire.analysis.prediction.feature_tables import Numbers
 
 DRAWS = 2000
 _ENDS = (0.025, 0.975)
+_CLOSE = 1e-6
 
 
 def share_interval(parts: Numbers, targets: Numbers, drawn: Iterable[NDArray[Any]]) -> tuple[float, float]:
@@ -34,14 +35,21 @@ def share_interval(parts: Numbers, targets: Numbers, drawn: Iterable[NDArray[Any
     Reference:
         Efron and Tibshirani 1993, "An introduction to the bootstrap", chapter 13.
     """
-    found = []
+    centred = targets - targets.mean()
+    squares, found = centred**2, []
     for counts in drawn:
-        is_in = counts > 0
-        # Not by their variance: the rounded mean of equal targets is another number.
-        lowest, highest = np.where(is_in, targets, np.inf).min(axis=1), np.where(is_in, targets, -np.inf).max(axis=1)
-        differ = counts[lowest < highest]
-        means = differ @ targets / differ.sum(axis=1)
-        around = (differ * (targets - means[:, None]) ** 2).sum(axis=1)
-        found.append((differ @ parts) / around)
+        around = counts @ squares - (counts @ centred) ** 2 / counts.sum(axis=1)
+        # Where next to nothing is left of a difference, rounding would decide what it is, and whether it is any.
+        close = around <= _CLOSE * (counts @ squares)
+        around[close] = [_around(targets[row > 0], row[row > 0]) for row in counts[close]]
+        differ = around > 0
+        found.append((counts[differ] @ parts) / around[differ])
     low, high = np.quantile(np.concatenate(found), _ENDS)
     return float(low), float(high)
+
+
+def _around(values: Numbers, counts: NDArray[Any]) -> float:
+    """Σ (value - mean value)², exactly 0 where all are equal: the rounded mean of equal numbers is another one."""
+    if values.min() == values.max():
+        return 0.0
+    return float(counts @ (values - counts @ values / counts.sum()) ** 2)
