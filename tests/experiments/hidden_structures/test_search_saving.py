@@ -46,7 +46,7 @@ def test_every_generation_of_a_surrogate_is_counted(study, ticking) -> None:
         assert one.surrogate == pytest.approx(0.1 * one.surrogates)
         assert one.foretelling == len(until(course, one.generation))  # a made-up training takes a second
         assert one.net == pytest.approx(one.share - 100 * one.surrogate / one.training)
-    grid, table = saving_grid(study, found, ""), saving_claims(study, found, "")
+    grid, table = saving_grid(study, found, ""), saving_claims(found, "")
     assert [row[0] for row in grid.rows] == ["0", "1"]
     for row, one in zip(grid.rows, found, strict=True):
         saved = one.training - one.foretelling - one.surrogate
@@ -59,7 +59,7 @@ def test_every_generation_of_a_surrogate_is_counted(study, ticking) -> None:
 
 def test_without_a_clock_only_trainings_are_counted(study) -> None:
     found = savings(study, timed=False)
-    labels = [claim.label for claim in saving_claims(study, found, "").claims]
+    labels = [claim.label for claim in saving_claims(found, "").claims]
     assert labels == ["training time that foretelling saves", "best validation accuracy with − without"]
     assert [row[-2:] for row in saving_grid(study, found, "").rows] == [("", "")] * 2
     assert saving_grid(study, found, "").note == ""

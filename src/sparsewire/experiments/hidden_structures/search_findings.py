@@ -77,7 +77,7 @@ def _study(study: Study, suffix: str) -> list[Block]:
     features = table(study)[0]
     blocks += [progress_chart(study, suffix), method_grid(study, suffix)]
     saved = savings(study, timed=importlib.util.find_spec("sklearn") is not None)
-    blocks += [method_claims(study, suffix), saving_claims(study, saved, suffix), saving_grid(study, saved, suffix)]
+    blocks += [method_claims(study, suffix), saving_claims(saved, suffix), saving_grid(study, saved, suffix)]
     blocks += [best_claims(study, suffix), *front_blocks(study, suffix)]
     blocks += [*best_blocks(study, suffix), genome_grid(features, study, suffix)]
     blocks += _foretold(study, suffix)
