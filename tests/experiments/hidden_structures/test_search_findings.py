@@ -217,7 +217,7 @@ def test_studies_are_told_apart() -> None:
 
 def test_the_first_trial_is_needed(outcomes) -> None:
     notes = [block.text for block in findings(outcomes[1:]).blocks if isinstance(block, Note)]
-    assert notes[0].startswith("The first trial")
+    assert notes[0].startswith("No search is among these trials")
 
 
 def test_nothing_that_came_to_an_end() -> None:

@@ -6,6 +6,7 @@ from typing import Final
 
 from sparsewire.experiments import CATALOGUE
 from sparsewire.experiments.hidden_structures.priors_correlations import correlated
+from sparsewire.experiments.hidden_structures.search_alone import alone_blocks
 from sparsewire.experiments.hidden_structures.search_claims import (
     best_claims,
     method_claims,
@@ -46,13 +47,13 @@ NOTES: Final = (
 
 
 def findings(outcomes: Sequence[Outcome]) -> Section:
-    """The searches against each other, the best genome, predictions and correlations; each data set by itself."""
+    """The searches against each other, the best genome, predictions, correlations; then genomes trained alone."""
     found = studies(outcomes)
     blocks: list[Block] = []
     for study in found:
         blocks += _study(study, f", {_label(study, found)}" if len(found) > 1 else "")
     if not found:
-        blocks.append(Note("The first trial, whose spec says how to search, is not among these trials."))
+        blocks.append(Note("No search is among these trials: the first trial of each, which says how it goes, is not."))
     intro = (
         "Networks of convolutions are drawn as labelled graphs, varied and selected. Some of the new ones are not "
         "trained: a regressor foretells their accuracy from 56 features of the graph."
@@ -60,7 +61,12 @@ def findings(outcomes: Sequence[Outcome]) -> Section:
     who = list(dict.fromkeys(foretelling(study.first) for study in found))
     if len(who) == 1:
         intro = f"Networks of convolutions are drawn as labelled graphs, varied and selected. {who[0]}"
-    return Section(CATALOGUE[NAME].title, CATALOGUE[NAME].source, intro, (*blocks, *map(Note, NOTES)))
+    return Section(
+        CATALOGUE[NAME].title,
+        CATALOGUE[NAME].source,
+        intro,
+        (*blocks, *alone_blocks(outcomes, found), *map(Note, NOTES)),
+    )
 
 
 def _study(study: Study, suffix: str) -> list[Block]:
