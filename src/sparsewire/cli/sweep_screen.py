@@ -56,17 +56,22 @@ def duration(seconds: float) -> str:
 
 
 def line(label: str, now: "Progress", left: str) -> str:
-    """A run in one line; one of which not all trials are known yet has no percentage.
+    """A run in one line; one of which not all trials are known yet has no percentage, but says what its only trial says.
 
     Example:
-        >>> from sparsewire.lab.trials.progress import Progress
+        >>> from sparsewire.lab.spec import Spec
+        >>> from sparsewire.lab.trials.progress import Progress, Under
         >>> line("demo", Progress(3, 12, failed=1), "20 s left")
         'demo: 25 % (3 of 12 trials), 1 failed, 20 s left'
         >>> line("demo", Progress(3, 12, rounds=2, is_open=True), "20 s left")
         'demo: 3 of 12 trials so far, round 3'
+        >>> under = Under(Spec(experiment="demo"), 0, 0.5, "66.8 % after epoch 4")
+        >>> line("demo", Progress(0, 1, (under,), is_open=True), "")
+        'demo: 0 of 1 trials so far, round 1, 66.8 % after epoch 4'
     """
     parts = [_counted(now) if now.is_open else f"{now.fraction:.0%}".replace("%", " %") + f" ({_counted(now)})"]
     parts += [f"{now.failed} failed"] if now.failed else []
+    parts += [plain(trial.note, 60) for trial in now.running if now.is_open and len(now.running) == 1 and trial.note]
     return f"{label}: {', '.join([*parts, *([left] if left and not now.is_open else [])])}"
 
 
