@@ -56,7 +56,7 @@ def duration(seconds: float) -> str:
 
 
 def line(label: str, now: "Progress", left: str) -> str:
-    """A run in one line; one of which not all trials are known yet has no percentage, but says what its only trial says.
+    """A run in one line; where more trials may come, what the only one under way says stands for a percentage.
 
     Example:
         >>> from sparsewire.lab.spec import Spec
