@@ -62,12 +62,17 @@ def test_trials_are_listed_filtered_and_sorted(store: Path) -> None:
     assert "lightnings" in header
     assert "strength" in header
     assert "hidden" not in header  # the same everywhere
+    header = do("trials", "--store", store, "--show", "metric.best_accuracy", "--sort", "strength").stdout.splitlines()[
+        1
+    ]
+    assert header.split() == ["run", "seed", "state", "best_accuracy", "seconds"]
 
 
 def test_what_cannot_be_listed_is_refused(store: Path) -> None:
     refused("did you mean 'strength'", "trials", "--store", store, "--where", "strengh=1")
     refused("'lightnings'", "trials", "--store", store, "--sort", "lightning")
     refused("expected", "trials", "--store", store, "--where", "nonsense")
+    refused("did you mean 'strength'", "trials", "--store", store, "--show", "strenth")
 
 
 def test_tables_for_other_programs(store: Path, tmp_path: Path) -> None:

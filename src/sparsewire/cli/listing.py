@@ -1,6 +1,6 @@
 """The command that lists trials: of a store, filtered and sorted, and those under way."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -9,6 +9,7 @@ import click
 from sparsewire.cli.choices import STORE, ExperimentName
 from sparsewire.cli.helping import Command
 from sparsewire.cli.screen import give_json, say, table
+from sparsewire.errors import UnknownNameError
 
 if TYPE_CHECKING:
     from sparsewire.lab.storage.queries import Row
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
 
 _MOST_COLUMNS = 6  # of fields, and of metrics
 _LONGEST_REASON = 80
+_LONGEST_TEXT = 30
 _EXAMPLE = """sparsewire trials
 sparsewire trials lightning --where lightnings=100 --where 'best_accuracy>97' --sort best_accuracy --descending"""
 
@@ -25,14 +27,17 @@ sparsewire trials lightning --where lightnings=100 --where 'best_accuracy>97' --
 @click.option("--where", multiple=True, metavar="CONDITION", help="Only trials that satisfy it; repeatable.")
 @click.option("--sort", metavar="NAME", help="By a field, a metric, seed, state or seconds.")
 @click.option("--descending", is_flag=True, help="The largest first.")
+@click.option("--show", multiple=True, metavar="NAME", help="A field or metric to show, in place of the first few; "
+              "repeatable.")  # fmt: skip
 @click.option("--limit", type=click.IntRange(min=1), default=30, show_default=True, help="How many at most.")
 @click.option(
     "--store", type=click.Path(path_type=Path), default=STORE, show_default=True, help="The folder of the runs."
 )
 @click.option("--json", "as_json", is_flag=True, help="Print JSON in place of a table.")
 def trials(
-    name: str | None, where: tuple[str, ...], sort: str | None, descending: bool, limit: int, store: Path, as_json: bool
-) -> None:
+    name: str | None, where: tuple[str, ...], sort: str | None, descending: bool, show: tuple[str, ...], limit: int,
+    store: Path, as_json: bool,
+) -> None:  # fmt: skip
     """List the trials of a store.
 
     A CONDITION is NAME=VALUE, with != < <= > >= or ~ (holds the text) too; NAME is a field of the spec, a metric, seed,
@@ -58,7 +63,8 @@ def trials(
         give_json({"total": total, "trials": [_told(row) for row in found], "running": [_live(one) for one in live]})
         return
     if found:
-        table(*_table(found))
+        sought = [*([sort] if sort else []), *(one.name for one in conditions)]
+        table(*_table(found, [_bare(word) for word in show], [_bare(word) for word in sought]))
     more = f"{len(found)} of {total:,} trials" if total > len(found) else f"{total:,} trials"
     say(f"{more}; {_counted(counts)}")
     if live:
@@ -66,11 +72,26 @@ def trials(
         table(("under way, or left by a kill", "seed", "done", "note", "host", "process"), rows)
 
 
-def _table(rows: "Sequence[Row]") -> tuple[Sequence[str], Sequence[Sequence[object]]]:
-    """Columns that tell the trials apart, then what was found."""
+def _table(
+    rows: "Sequence[Row]", shown: Sequence[str], sought: Sequence[str]
+) -> tuple[Sequence[str], Sequence[Sequence[object]]]:
+    """Columns that tell the trials apart, then what was found; or those that shall be shown."""
     several = len({row.experiment for row in rows}) > 1
-    fields = _telling([row.fields for row in rows])[:_MOST_COLUMNS]
-    metrics = list(dict.fromkeys(name for row in rows for name in row.metrics))[:_MOST_COLUMNS]
+    known = dict.fromkeys(name for row in rows for name in row.fields)
+    found = dict.fromkeys(name for row in rows for name in row.metrics)
+    if shown:
+        for name in shown:
+            if name not in known and name not in found:
+                raise UnknownNameError("field or metric of these trials", name, {**known, **found})
+        fields, metrics = [name for name in shown if name in known], [name for name in shown if name not in known]
+    else:
+        # What was asked for comes first, lest it be among those for which there is no room.
+        first = list(dict.fromkeys(sought))
+        fields = list(dict.fromkeys([*(name for name in first if name in known), *_telling(rows)]))[:_MOST_COLUMNS]
+        # Of the others the last: what a trial begins with describes it, what it ends with is what came out.
+        asked = [name for name in first if name in found and name not in fields][:_MOST_COLUMNS]
+        others = [name for name in found if name not in asked]
+        metrics = [*asked, *others[max(0, len(others) - _MOST_COLUMNS + len(asked)) :]]
     has_reasons = any(row.reason for row in rows)
     columns = [*(["experiment"] if several else []), "run", "seed", "state", *fields, *metrics, "seconds"]
     content = [
@@ -84,15 +105,22 @@ def _table(rows: "Sequence[Row]") -> tuple[Sequence[str], Sequence[Sequence[obje
     return [*columns, *(["reason"] if has_reasons else [])], content
 
 
-def _telling(fields: Iterable[Any]) -> list[str]:
+def _telling(rows: "Sequence[Row]") -> list[str]:
     """The fields that are not the same everywhere."""
-    all_fields = list(fields)
-    known = dict.fromkeys(name for one in all_fields for name in one)
-    return [name for name in known if len({str(one.get(name)) for one in all_fields}) > 1]
+    known = dict.fromkeys(name for row in rows for name in row.fields)
+    return [name for name in known if len({str(row.fields.get(name)) for row in rows}) > 1]
+
+
+def _bare(name: str) -> str:
+    """A column's name without the word that says what it is."""
+    return name.removeprefix("spec.").removeprefix("metric.")
 
 
 def _short(value: Any) -> object:
-    return value if isinstance(value, int | float) or value is None else str(value)
+    if isinstance(value, int | float) or value is None:
+        return value
+    text = str(value)
+    return text if len(text) <= _LONGEST_TEXT else f"{text[: _LONGEST_TEXT - 1]}…"
 
 
 def _counted(counts: "dict[str, dict[Any, int]]") -> str:
