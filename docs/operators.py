@@ -1,4 +1,4 @@
-"""Draws each operator on two genomes, for docs/search.md: python docs/operators.py docs/_static/operators."""
+"""Draws each operator on two genomes, for docs/architectures.md: python docs/operators.py docs/_static/operators."""
 
 import sys
 from pathlib import Path

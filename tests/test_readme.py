@@ -1,4 +1,4 @@
-"""The README's Python is run, so that what newcomers copy works."""
+"""What newcomers read: the README's Python is run, and no page of the documentation is lost."""
 
 import re
 from pathlib import Path
@@ -17,3 +17,10 @@ def test_the_python_of_the_readme_runs(tmp_path: Path, monkeypatch: pytest.Monke
         exec(compile(block, "README.md", "exec"), names)
     assert (tmp_path / "network.png").stat().st_size > 0
     assert names["masks"].count == 1190  # type: ignore[attr-defined]  # a tenth of 64·100 + 100·50 + 50·10
+
+
+def test_no_page_has_the_name_of_one_that_sphinx_writes_itself() -> None:
+    """It would be overwritten without a word."""
+    pages = {path.stem for path in (README.parent / "docs").glob("*.md")}
+    assert "index" in pages
+    assert not pages & {"search", "genindex", "modindex", "py-modindex"}
