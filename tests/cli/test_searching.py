@@ -134,7 +134,7 @@ def front(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_a_search_by_several_objectives_shows_its_front(front: Path) -> None:
     said = (front / "said.txt").read_text()
     assert "8 done of 8 trials in" in said
-    assert "The front: genomes that no other of them beats in every objective." in said
+    assert "The front: genomes that no other of them beats (nowhere worse, somewhere better)." in said
     assert re.search(r"\d+ of \d+ beat the hand-drawn chain", said)
     assert "ms: a forward pass of a batch by one thread" in said
     found = json.loads(do(*FRONT, "--store", front, "--json").stdout)

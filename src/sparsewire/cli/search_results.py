@@ -56,7 +56,7 @@ class Results(NamedTuple):
         generation: where the search stands.
         why: what accuracy goes with, the most important first.
         regressor: what was asked for that, in words.
-        front: of a search by several objectives, the genomes that none beats in all of them.
+        front: of a search by several objectives, the genomes that none beats: nowhere worse, somewhere better.
         chain: the hand-drawn genome, to compare the front with.
     """
 
@@ -189,7 +189,7 @@ def _show_front(found: Results) -> None:
     chain = (
         "The last row is the hand-drawn chain." if found.chain else "The hand-drawn chain was not trained to an end."
     )
-    say(f"The front: genomes that no other of them beats in every objective. {chain}")
+    say(f"The front: genomes that no other of them beats (nowhere worse, somewhere better). {chain}")
     _table(found.front, chain=found.chain)
     if found.chain is not None:
         ahead = sum(one.chain == "beats it" for one in found.front)

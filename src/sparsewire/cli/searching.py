@@ -74,9 +74,9 @@ def search(
 
     Genomes are graphs of convolutions, pooling, sums, concatenations and skips. The genetic search mutates them, trains
     half of what is new, and foretells the other half from 56 features of its structure. Then the best are shown, and
-    the features that accuracy goes with; with nsga2, for several objectives, the genomes that none beats in all of
-    them, too. Each training is a trial of the store: stop the search at any time, the same command goes on where it was
-    and finds the same.
+    the features that accuracy goes with; with nsga2, for several objectives, the genomes that none beats (nowhere
+    worse, somewhere better), too. Each training is a trial of the store: stop the search at any time, the same command
+    goes on where it was and finds the same.
     """
     if show is not None:
         searching = objectives, population, generations, trainings, epochs, budget, genome, html, workers

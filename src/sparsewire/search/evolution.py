@@ -40,9 +40,10 @@ def begin(space: Space[G], settings: Settings, seed: int) -> State[G]:
       population (share `worst`) are removed, and as many genomes are drawn. Each of those that are left is mutated with
       the probability `mutation`, and crossed with another with the probability `crossover`. Of all that are new the
       share `estimated` is foretold, the others are tried. The best of old and new are the next population.
-    - **regularised** evolution (Real et al. 2019): the best of `sample` of the living is mutated, `children` times;
-      the children join the population, its oldest die.
-    - **random**: `children` genomes are drawn.
+    - **regularised** evolution (Real et al. 2019): the best of `sample` of the living is mutated, or with the
+      probability `crossover` crossed with another such, `children` times; the children join the population, its oldest
+      die.
+    - **random**: `children` genomes are drawn; the population is a record of the best.
     - **nsga2** (Deb et al. 2002): parents are found by tournaments of two and crossed with the probability `crossover`
       (and then mutated with that of `mutation`), else mutated. Old and new are sorted by fronts and crowding.
 
@@ -55,8 +56,8 @@ def begin(space: Space[G], settings: Settings, seed: int) -> State[G]:
         seed: a whole number, at least 0.
 
     Raises:
-        RequestError: an argument is not what it should be, or candidates shall be foretold but the space knows no
-            features or scikit-learn is not installed.
+        RequestError: an argument is not what it should be, the space allows none of 1,000 genomes, or candidates shall
+            be foretold but the space knows no features or scikit-learn is not installed.
 
     Example:
         >>> from sparsewire.search.spaces import genomes

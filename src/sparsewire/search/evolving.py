@@ -47,7 +47,7 @@ class Search(Generic[G]):
 
     @property
     def front(self) -> tuple[Candidate[G], ...]:
-        """Those that were really tried and that none beats in every objective, in the order in which they came up."""
+        """Those that were really tried and that none beats (nowhere worse, somewhere better), as they came up."""
         tried = [candidate for candidate in self.state.history if candidate.tried]
         first, *_ = (*fronts([candidate.values or () for candidate in tried], self.settings.objectives), ())
         return tuple(tried[place] for place in first)
@@ -80,6 +80,9 @@ def evolve(
 ) -> Search[Any]:
     """Looks for genomes for which `evaluate` gives much, and spares half of the calls by foretelling from structure.
 
+    The first population is always tried; of what comes later the share `estimated` is not. One candidate is tried at a
+    time: `ask` and `tell` give a generation at once to whoever has several machines.
+
     Args:
         evaluate: called with a genome that was never tried; gives a number, or one for each objective. None, what is
             not finite, or a `DivergedError`: it failed, and is not tried again. Any other error ends the search; the
@@ -95,7 +98,8 @@ def evolve(
         changes: fields of `Settings` by name, such as `method="random"` or `population=10`.
 
     Raises:
-        RequestError: an argument is not what it should be, or `checkpoints` holds another search.
+        RequestError: an argument is not what it should be, `checkpoints` holds another search, the space allows none
+            of 1,000 genomes, or candidates shall be foretold and scikit-learn is not installed.
         UnknownNameError: `Settings` has no such field.
         CheckpointError: `checkpoints` is damaged, or cannot be read or written.
 

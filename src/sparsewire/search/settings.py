@@ -23,15 +23,16 @@ class Settings:
         method: "genetic", the paper's; "regularised" evolution, in which the oldest dies; "random" search; or "nsga2",
             for several objectives. `evolution.begin` says what each does.
         population: how many genomes live, at least 2.
-        mutation: with which probability a genome is mutated, 0 to 1.
-        crossover: with which probability a genome is crossed with another, 0 to 1.
+        mutation: with which probability a genome is mutated, 0 to 1 (genetic); of nsga2 that of children that were
+            crossed. What is not crossed is always mutated by nsga2 and regularised evolution.
+        crossover: with which probability a genome is crossed with another, 0 to 1; random search does neither.
         worst: which share of the population is removed and drawn afresh in each generation (genetic), 0 to below 1;
             rounded to whole genomes.
         estimated: which share of the new candidates of a generation is foretold in place of tried, rounded down, 0 to
             below 1. None: a half by the genetic method, none by the others.
         chosen: which candidates are really tried: "random" ones, as in the paper, or the most "promising" ones.
         regressor: what foretells, one of `sw.REGRESSORS`.
-        least_tried: how many candidates must have been tried before any is foretold, at least 4.
+        least_tried: how many candidates must have been tried, without failing, before any is foretold, at least 4.
         generations: how many follow the first population; None: no limit.
         evaluations: how many candidates are really tried at most; None: no limit. At least one of both is needed.
         children: how many new candidates a generation has. None: 1 of regularised evolution, `population` of random

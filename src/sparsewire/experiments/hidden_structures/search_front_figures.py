@@ -36,8 +36,8 @@ def _chart(study: Study, place: int, suffix: str) -> Chart:
     if drawn is not None:
         lines.append(Series("hand-drawn chain", (scale * drawn[place],), (drawn[0],), moments=(0.0,)))
     caption = (
-        "Genomes that no other of these searches beats in every objective: higher is more accurate, further left is "
-        "cheaper. "
+        "Genomes that none of these searches beats (nowhere worse, somewhere better): higher is more accurate, further "
+        "left is cheaper. "
     )
     more = "" if len(study.first.objectives) == 2 else "What lies below the line is ahead in another objective."
     title = f"Accuracy and {label.split(',')[0]}{suffix}"

@@ -1,4 +1,4 @@
-"""What a search by several objectives found: the genomes that no other beats in all of them, beside a drawn chain."""
+"""What a search by several objectives found: the genomes that no other beats, beside a drawn chain."""
 
 from typing import Literal
 

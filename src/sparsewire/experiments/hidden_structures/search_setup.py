@@ -48,22 +48,25 @@ class CandidateSpec(Spec):
         methods: that are compared: "genetic" foretells a share `estimated` of the new ones, "all_trained" none; "nsga2"
             looks at all objectives, the others at accuracy alone.
         searches: of each method, with seeds 0, 1, …
-        trainings: that each search may do; the paper has 2,472 candidates, half of them trained.
+        trainings: that each search may do; the paper has 2,472 candidates, about half of them
+            trained.
         generations: after the first, at most; 0: no bound but `trainings`.
         population: how many genomes live.
-        mutation: the probability that one of them mutates in a generation.
+        mutation: the probability that one of them mutates in a generation; "regularised" and "nsga2" mutate always what
+            they do not cross.
         crossover: the probability that it is crossed with another.
         worst: the share of the population that is removed and drawn anew in each generation.
         estimated: the share of new genomes whose accuracy is foretold in place of a training.
         regressor: what foretells.
         least_tried: trainings before anything is foretold.
-        channels: of which a convolution draws its own.
+        channels: of which a convolution draws its own; the hand-drawn chain begins with the first.
         least_depth: of the first generation's genomes, in vertices on the longest path.
         most_depth: up to here.
         random_least_depth: of the genomes of random search.
-        random_most_depth: up to here, which is the bound of mutations, too.
-        hopeless: the share of earlier trainings that one must outdo after each epoch to go on; 0: all go on. Outdo in
-            accuracy, whatever the objectives: with several, what is cheap and not very accurate is stopped, too.
+        random_most_depth: up to here, which is the bound of mutations, too, where `most_depth` is not larger.
+        hopeless: the share of earlier trainings that one must outdo after each epoch but the first to go on; 0: all go
+            on. Outdo in accuracy, whatever the objectives: with several, what is cheap and not very accurate is
+            stopped, too.
         objectives: "accuracy", then what a genome shall have little of: "parameters", "multiply_adds", "seconds" (of a
             forward pass, measured).
     """
